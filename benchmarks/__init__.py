@@ -1,0 +1,1 @@
+"""Measurements that anyone can run: each prints ratios of things measured side by side in one run."""

@@ -1,0 +1,1 @@
+"""One folder a port, one module a technology: the only home of drivers and SDKs."""

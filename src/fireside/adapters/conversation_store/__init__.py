@@ -1,0 +1,1 @@
+"""Stores of conversations outside of the chat service's own database."""

@@ -1,0 +1,1 @@
+"""Embedders: OpenVINO in this process, and servers that speak OpenAI's API."""

@@ -1,0 +1,1 @@
+"""Event streams: in process, and one module a broker."""

@@ -1,0 +1,264 @@
+"""`amqp://`, `amqps://`: facts through RabbitMQ 3.10 or newer.
+
+Facts go to a topic exchange under their topic; each consumer group has a quorum queue of its own, bound to its topics.
+Quorum queues write to disk before they confirm. A group's queue serves one consumer at a time (single active
+consumer), because order matters and because the work that a member does is a single insert into its inbox: the next
+member takes over when it is gone, and gets what it had not acknowledged first. Facts that no group asks for are
+dropped by the exchange, as they should be, so nothing is published as mandatory.
+
+What is no fact is rejected: the dead-letter exchange of every group's queue puts it into the one queue of rejected
+messages, where it stays.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+    DeliveryMode,
+)
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
+from yarl import URL
+
+from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, encode
+from fireside.adapters.event_stream.link import BrokerAwayError, Link
+from fireside.adapters.event_stream.member import Member, Members
+from fireside.adapters.event_stream.names import original, plain, prefix
+from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
+
+_PATIENCE_S = 10.0
+_HEARTBEAT_S = 10
+_LOOK_AFTER_QUEUE_S = 5.0
+_BATCH = 200
+_REFUSALS = (AuthenticationError, ProbableAuthenticationError)
+# RabbitMQ 4 gives a message up after 20 deliveries unless it is told otherwise; here giving up is the inbox's business
+_DELIVERIES = 2**31 - 1
+
+_Deliveries = asyncio.Queue[AbstractIncomingMessage | None]
+
+
+class RabbitEventStream:
+    """The event stream on RabbitMQ."""
+
+    def __init__(self, url: str, *, namespace: str = "") -> None:
+        """Describe a stream; nothing is sent before `open`.
+
+        Args:
+            url: `amqp://user:password@host:port/vhost`.
+            namespace: Separates clusters that share a virtual host.
+        """
+        self._url = URL(url).update_query(heartbeat=_HEARTBEAT_S)
+        self._name = f"{prefix(namespace)}.facts"
+        self._members = Members()
+        self._link = Link[AbstractConnection](
+            connect=self._connect, is_open=lambda connection: connection.connected.is_set(), disconnect=_disconnect
+        )
+        self._publishing: tuple[AbstractChannel, AbstractExchange] | None = None
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, if RabbitMQ is there.
+
+        Raises:
+            EventStreamError: It refuses the credentials or the virtual host.
+        """
+        with suppress(BrokerAwayError):
+            async with _translated():
+                await self._link.get()
+
+    async def close(self) -> None:
+        """End all subscriptions and disconnect."""
+        await self._members.close()
+        await self._link.close()
+
+    def destinations(self) -> Mapping[str, frozenset[str] | None]:
+        """RabbitMQ, which stores for all groups."""
+        return {f"amqp:{self._name}": None}
+
+    async def publish(self, destination: str, events: Sequence[EventEnvelope]) -> None:
+        """Hand facts over; returns when the queues of all groups have them on disk."""
+        if destination not in self.destinations():
+            raise EventStreamError(f"there is no destination {destination}", destination=destination)
+        async with _translated(), self._turn, asyncio.timeout(_PATIENCE_S):
+            try:
+                exchange = await self._exchange()
+                sending = (exchange.publish(_message(event), event.topic, mandatory=False) for event in events)
+                await asyncio.gather(*sending)
+            except BaseException:
+                # nothing of this batch may follow once it is published anew
+                await self._end_publishing()
+                raise
+
+    async def subscribe(self, group: str, topics: frozenset[str], receive: Receive) -> Member:
+        """Join a group; its queue is made where it is not there."""
+        return await self._members.add(Member(group, topics, receive, self._session))
+
+    async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
+        """What lies in the queue of rejected messages; reading leaves it there."""
+        async with _translated(), self._channel() as channel, asyncio.timeout(_PATIENCE_S):
+            queue = await self._declare_rejected(channel)
+            found = list[RejectedMessage]()
+            while len(found) < limit and (message := await queue.get(fail=False)) is not None:
+                found.append(RejectedMessage(self._group_of(message), message.body))
+            return found
+
+    async def shortcomings(self) -> Sequence[str]:
+        """None: a quorum queue is on disk before a publication is confirmed, whatever the server's settings."""
+        async with _translated():
+            await self._link.get()
+        return ()
+
+    async def _connect(self) -> AbstractConnection:
+        try:
+            return await aio_pika.connect(self._url, timeout=_PATIENCE_S / 2)
+        except _REFUSALS as error:
+            raise EventStreamError("RabbitMQ refuses the user, the password or the virtual host") from error
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncGenerator[AbstractChannel]:
+        """A channel that returns to their queue, in order, the messages that were not acknowledged on it."""
+        connection = await self._link.get()
+        async with asyncio.timeout(_PATIENCE_S):
+            channel = await connection.channel(publisher_confirms=False)
+        try:
+            yield channel
+        finally:
+            await _close(channel)
+
+    async def _exchange(self) -> AbstractExchange:
+        if self._publishing is not None and not self._publishing[0].is_closed:
+            return self._publishing[1]
+        connection = await self._link.get()
+        channel = await connection.channel(publisher_confirms=True)
+        self._publishing = channel, await self._declare_exchange(channel)
+        return self._publishing[1]
+
+    async def _end_publishing(self) -> None:
+        publishing, self._publishing = self._publishing, None
+        if publishing is not None:
+            await _close(publishing[0])
+
+    async def _session(self, member: Member) -> None:
+        async with _translated(), self._channel() as channel:
+            deliveries = _Deliveries()
+
+            def end(_channel: AbstractChannel | None, _error: BaseException | None) -> None:
+                deliveries.put_nowait(None)
+
+            channel.close_callbacks.add(end)
+            async with asyncio.timeout(_PATIENCE_S):
+                queue = await self._declare_group(channel, member)
+                await channel.set_qos(prefetch_count=_BATCH)
+                await queue.consume(deliveries.put)
+            member.joined()
+            while not member.closing:
+                await _take(member, await self._next(deliveries, queue))
+
+    async def _next(self, deliveries: _Deliveries, queue: AbstractQueue) -> list[AbstractIncomingMessage]:
+        """Everything that has arrived, at least one message."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AFTER_QUEUE_S):
+                    arrived = [await deliveries.get()]
+                break
+            async with asyncio.timeout(_PATIENCE_S):
+                if not (await queue.declare()).consumer_count:
+                    raise BrokerAwayError(f"the queue {queue.name} was made anew")
+        while not deliveries.empty():
+            arrived.append(deliveries.get_nowait())
+        messages = [message for message in arrived if message is not None]
+        if len(messages) < len(arrived):
+            raise BrokerAwayError("the connection to RabbitMQ was lost")
+        return messages
+
+    async def _declare_exchange(self, channel: AbstractChannel) -> AbstractExchange:
+        return await channel.declare_exchange(self._name, aio_pika.ExchangeType.TOPIC, durable=True)
+
+    async def _declare_rejected(self, channel: AbstractChannel) -> AbstractQueue:
+        name = f"{self._name}-rejected"
+        exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(name, durable=True, arguments=_quorum())
+        await queue.bind(exchange)
+        return queue
+
+    async def _declare_group(self, channel: AbstractChannel, member: Member) -> AbstractQueue:
+        exchange = await self._declare_exchange(channel)
+        rejected = await self._declare_rejected(channel)
+        arguments = _quorum() | {
+            "x-single-active-consumer": True,
+            "x-dead-letter-exchange": rejected.name,
+            # a rejected message leaves the queue only once the queue of rejected ones has confirmed it
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        queue = await channel.declare_queue(f"{self._name}.{plain(member.group)}", durable=True, arguments=arguments)
+        for topic in sorted(member.topics):
+            await queue.bind(exchange, topic)
+        return queue
+
+    def _group_of(self, message: AbstractIncomingMessage) -> str:
+        deaths: Any = message.headers.get("x-death") or [{}]
+        return original(str(deaths[0].get("queue", "")).removeprefix(f"{self._name}."))
+
+
+async def _take(member: Member, messages: Sequence[AbstractIncomingMessage]) -> None:
+    facts = list[EventEnvelope]()
+    last: AbstractIncomingMessage | None = None
+    for message in messages:
+        try:
+            facts.append(decode(message.body))
+        except NotAnEnvelopeError:
+            await message.reject(requeue=False)
+        else:
+            last = message
+    if last is not None:
+        await member.take(facts)
+        await last.ack(multiple=True)
+
+
+def _message(event: EventEnvelope) -> aio_pika.Message:
+    return aio_pika.Message(
+        encode(event),
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=str(event.id),
+        timestamp=event.occurred_at,
+        type=event.topic,
+        app_id="fireside",
+    )
+
+
+def _quorum() -> dict[str, Any]:
+    return {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERIES}
+
+
+async def _close(channel: AbstractChannel) -> None:
+    with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S / 2):
+            await channel.close()
+
+
+async def _disconnect(connection: AbstractConnection) -> None:
+    with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S / 2):
+            await connection.close()
+
+
+@asynccontextmanager
+async def _translated() -> AsyncGenerator[None]:
+    """Raise what the driver raises as errors of the port."""
+    try:
+        yield
+    except EventStreamError:
+        raise
+    except TimeoutError as error:
+        raise BrokerAwayError("RabbitMQ did not answer in time") from error
+    except CONNECTION_EXCEPTIONS as error:
+        raise BrokerAwayError(f"RabbitMQ: {error or type(error).__name__}") from error

@@ -1,0 +1,1 @@
+"""Servers of language models, one module a wire dialect."""

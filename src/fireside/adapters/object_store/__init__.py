@@ -1,0 +1,1 @@
+"""Where objects lie: a folder of this machine."""

@@ -1,0 +1,1 @@
+"""Moving windows: one module a technology."""

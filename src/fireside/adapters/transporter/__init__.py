@@ -1,0 +1,1 @@
+"""Transporters: one module a technology."""

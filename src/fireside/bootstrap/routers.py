@@ -1,0 +1,37 @@
+"""The routes of every service, whichever node hosts it: routes call services over the mesh. And the page."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from fireside import web
+from fireside.bootstrap.environment import read_settings
+from fireside.services.auth import routes as auth
+from fireside.services.chat import routes as chat
+from fireside.services.chat.settings import ChatSettings
+from fireside.services.documents import routes as documents
+from fireside.services.documents.settings import DocumentsSettings
+from fireside.services.gateway.app import Entry, Page
+from fireside.services.inference import routes as inference
+
+
+def make_routers() -> Sequence[APIRouter]:
+    """All routers."""
+    return [
+        auth.routes(),
+        chat.routes(read_settings(ChatSettings)),
+        documents.routes(read_settings(DocumentsSettings)),
+        inference.routes(),
+    ]
+
+
+def web_page() -> Page:
+    """The web page, and the pages of the API's reference."""
+    return Page(
+        folder=web.static_folder(),
+        files=web.FILES,
+        entries=(
+            Entry("index.html", web.PAGE_PATHS, web.CONTENT_SECURITY_POLICY),
+            Entry("reference.html", web.REFERENCE_PATHS, web.REFERENCE_SECURITY_POLICY),
+        ),
+    )

@@ -1,0 +1,181 @@
+"""The server: the house behind its HTTP application, until someone stops it."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from fireside import web
+from fireside.adapters.rate_windows.memory import MemoryRateWindows
+from fireside.bootstrap.data_folder import held_by_this_process
+from fireside.bootstrap.databases import SERVICES_WITH_JOBS
+from fireside.bootstrap.environment import SettingsError, read_settings
+from fireside.bootstrap.house import open_house
+from fireside.bootstrap.parts import Parts, make_parts
+from fireside.bootstrap.routers import make_routers, web_page
+from fireside.bootstrap.services import is_hosted
+from fireside.bootstrap.settings import Settings
+from fireside.runtime.caching import telling_users
+from fireside.runtime.logging import LoggingSettings, configure_logging
+from fireside.runtime.mesh import Node
+from fireside.services.gateway import job_routes
+from fireside.services.gateway.app import create_app, create_probe_app
+from fireside.services.gateway.guard import Guard
+from fireside.services.gateway.identities import Authenticator
+from fireside.services.gateway.probes import Probes
+from fireside.services.gateway.settings import GatewaySettings
+
+SERVER_FILE = "server.json"
+_LAST_REQUESTS_S = 0.3
+_SOME_GATEWAY = "http://ADDRESS-OF-A-GATEWAY"
+
+
+def run_server(settings: Settings, *, only: Sequence[str] | None = None, announce: Callable[[str], None]) -> None:
+    """Serve on the quickest event loop there is until the process is told to stop. See `serve`."""
+    with asyncio.Runner(loop_factory=new_event_loop()) as runner, contextlib.suppress(KeyboardInterrupt):
+        runner.run(serve(settings, only=only, announce=announce))
+
+
+def new_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop's where it is installed, which is everywhere but on Windows; None for Python's own."""
+    return importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
+
+
+async def serve(settings: Settings, *, only: Sequence[str] | None = None, announce: Callable[[str], None]) -> None:
+    """Serve until the process is told to stop.
+
+    Args:
+        settings: Of the process.
+        only: Names of the services to host; None hosts all.
+        announce: Shows a line to whoever started the process.
+
+    Raises:
+        SettingsError: A setting is wrong, the port is taken, or the data folder is in use or cannot be used.
+        UnavailableError: A database cannot be used.
+    """
+    configure_logging(_logging_settings())
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    links = list[str]()
+    parts = make_parts(settings, announce_setup=links.append)
+    held = held_by_this_process(settings.folder, settings.node_id)
+    with held, _listen(settings.host, settings.port) as listening:
+        url = _url(settings.host, listening.getsockname()[1])
+        async with open_house(parts, only=only) as node:
+            is_front = is_hosted("gateway", only)
+            config = uvicorn.Config(
+                make_application(node, parts) if is_front else create_probe_app(_probes(node, parts)),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="websockets-sansio",
+                server_header=False,
+                proxy_headers=False,  # the guard decides which proxies are believed
+                timeout_graceful_shutdown=round(node.settings.stop_timeout_s),
+            )
+            known = _known_to_the_command_line(settings.folder, url) if is_front else contextlib.nullcontext()
+            front, shown = (url, url) if is_front else (_SOME_GATEWAY, f"{url}/health/ready (node {node.node_id})")
+            with known:
+                await _Server(config, lambda: _welcome(shown, front, links, announce)).serve(sockets=[listening])
+
+
+def _logging_settings() -> LoggingSettings:
+    """As configured; where nothing is said, people at a terminal get lines to read and programs get JSON."""
+    settings = read_settings(LoggingSettings)
+    unsaid = "format" not in settings.model_fields_set and sys.stderr.isatty()
+    return settings.model_copy(update={"format": "console"}) if unsaid else settings
+
+
+class _Server(uvicorn.Server):
+    """Tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, then say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to serve; the house is stopped after that, so the signal that told us must not end the process yet.
+
+        Whoever has just connected gets to say what for: uvicorn would hang up on them, and a request through a proxy
+        would fail that another node could have taken.
+        """
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_REQUESTS_S)
+        await super().shutdown(sockets)
+        self._captured_signals.clear()
+
+
+def make_application(node: Node, parts: Parts) -> ASGIApp:
+    """The whole HTTP application of a node, guarded."""
+    settings = read_settings(GatewaySettings)
+    authenticator = Authenticator(clock=parts.clock, remember_s=settings.remember_identity_s)
+    parts.forget.append(authenticator.forget)
+    parts.cache.listen(telling_users(authenticator.forget))
+    app = create_app(
+        routers=[*make_routers(), job_routes.routes(SERVICES_WITH_JOBS)],
+        probes=_probes(node, parts),
+        page=web_page(),
+    )
+    guard = Guard(
+        authenticator=authenticator,
+        make_context=node.context,
+        settings=settings,
+        windows=parts.windows or MemoryRateWindows(parts.clock),
+        page_files=web.FILES,
+    )
+    return guard.around(app)
+
+
+def _probes(node: Node, parts: Parts) -> Probes:
+    return Probes(health=node.health, metrics=parts.metrics.render)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else small replies wait 40 ms
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"FIRESIDE_PORT: cannot listen on {host}:{port} ({error.strerror}): choose another with --port"
+        ) from error
+    return listening
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown
+    return f"http://{shown}:{port}"
+
+
+@contextlib.contextmanager
+def _known_to_the_command_line(folder: Path, url: str) -> Generator[None]:
+    file = folder / SERVER_FILE
+    file.write_text(json.dumps({"url": url}))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _welcome(url: str, front: str, setup_tokens: Sequence[str], announce: Callable[[str], None]) -> None:
+    """Say that it serves, and where whoever came first makes an account: on a node that has the page."""
+    announce(f"Fireside is ready: {url}")
+    for token in setup_tokens:
+        announce(f"Nobody has an account yet. Make yours with this link, once: {front}/setup?token={token}")

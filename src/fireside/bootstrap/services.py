@@ -1,0 +1,146 @@
+"""The factory of each service: which adapters it gets, and its settings."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fireside.adapters.document_parser.isolated import IsolatedDocumentParser
+from fireside.adapters.embedder.openvino_minilm import OpenVinoMiniLm
+from fireside.adapters.object_store.folder import FolderObjectStore
+from fireside.bootstrap.conversations import make_conversation_store
+from fireside.bootstrap.databases import make_database
+from fireside.bootstrap.environment import SettingsError, read_settings
+from fireside.bootstrap.models import make_catalogue
+from fireside.bootstrap.parts import Parts
+from fireside.bootstrap.secrets import local_key_file
+from fireside.bootstrap.vector_index import make_vector_index
+from fireside.ports.object_store import ObjectStore
+from fireside.runtime.mesh import Service
+from fireside.services.act.service import ActService
+from fireside.services.act.settings import ActSettings
+from fireside.services.auth.service import AuthService
+from fireside.services.auth.settings import AuthSettings
+from fireside.services.chat.service import ChatService
+from fireside.services.chat.settings import ChatSettings
+from fireside.services.documents.service import DocumentsService
+from fireside.services.documents.settings import DocumentsSettings
+from fireside.services.embeddings.service import EmbeddingsService
+from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.services.gateway.service import GatewayService
+from fireside.services.inference.service import InferenceService
+from fireside.services.inference.settings import InferenceSettings
+from fireside.services.respond.service import RespondService
+from fireside.services.respond.settings import RespondSettings
+from fireside.services.think.service import ThinkService
+from fireside.services.think.settings import ThinkSettings
+from fireside.services.vectors.service import VectorsService
+from fireside.services.vectors.settings import VectorsSettings
+
+
+def make_services(parts: Parts, only: Sequence[str] | None = None) -> list[Service]:
+    """The services that this node hosts: all, or those named.
+
+    Raises:
+        SettingsError: There is no service of that name, or a setting of one is wrong.
+    """
+    unknown = set(only or ()) - set(_FACTORIES)
+    if unknown:
+        raise SettingsError(f"--only: there is no service {sorted(unknown)[0]!r} ({', '.join(_FACTORIES)})")
+    return [make(parts) for name, make in _FACTORIES.items() if is_hosted(name, only)]
+
+
+def is_hosted(service: str, only: Sequence[str] | None) -> bool:
+    """Whether a node that hosts `only` these services, or all when None, hosts this one."""
+    return only is None or service in only
+
+
+def _gateway(parts: Parts) -> Service:
+    checks = {} if parts.windows is None else {"rate limits": parts.windows.check}
+    return GatewayService(forget=parts.forget, checks=checks)
+
+
+def _auth(parts: Parts) -> Service:
+    return AuthService(
+        database=make_database(parts.settings, "auth", stream=parts.stream),
+        secret_box=parts.box,
+        settings=read_settings(AuthSettings),
+        clock=parts.clock,
+        announce_setup=parts.announce_setup,
+        local_key_file=local_key_file(parts.settings.folder),
+        forget=parts.forget,
+        cache=parts.cache,
+    )
+
+
+def _chat(parts: Parts) -> Service:
+    return ChatService(
+        database=make_database(parts.settings, "chat", stream=parts.stream),
+        settings=read_settings(ChatSettings),
+        clock=parts.clock,
+        node_id=parts.settings.node_id,
+        box=parts.box,
+        store=make_conversation_store(parts.settings.conversations_url, clock=parts.clock),
+    )
+
+
+def _documents(parts: Parts) -> Service:
+    return DocumentsService(
+        database=make_database(parts.settings, "documents", stream=parts.stream),
+        store=_object_store(parts),
+        parser=IsolatedDocumentParser(),
+        box=parts.box,
+        settings=read_settings(DocumentsSettings),
+        clock=parts.clock,
+        cache=parts.cache,
+    )
+
+
+def _object_store(parts: Parts) -> ObjectStore:
+    url = parts.settings.objects_url
+    if not url.startswith("file://"):
+        raise SettingsError(f"FIRESIDE_OBJECTS_URL: no object store for scheme {urlsplit(url).scheme!r} (file)")
+    folder = Path(url.removeprefix("file://")) if url != "file://" else parts.settings.folder / "objects"
+    return FolderObjectStore(folder, box=parts.box)
+
+
+def _embeddings(parts: Parts) -> Service:
+    settings = read_settings(EmbeddingsSettings)
+    embedder = OpenVinoMiniLm(threads=settings.threads)
+    shared = None if parts.settings.cache_url.startswith("memory:") else parts.cache
+    return EmbeddingsService(
+        embedder=embedder, settings=settings, clock=parts.clock, metrics=parts.metrics, shared=shared
+    )
+
+
+def _vectors(parts: Parts) -> Service:
+    return VectorsService(index=make_vector_index(read_settings(VectorsSettings), folder=parts.settings.folder))
+
+
+def _inference(_: Parts) -> Service:
+    return InferenceService(catalogue=make_catalogue(read_settings(InferenceSettings)))
+
+
+def _think(parts: Parts) -> Service:
+    return ThinkService(settings=read_settings(ThinkSettings), clock=parts.clock)
+
+
+def _act(parts: Parts) -> Service:
+    return ActService(settings=read_settings(ActSettings), clock=parts.clock)
+
+
+def _respond(parts: Parts) -> Service:
+    return RespondService(settings=read_settings(RespondSettings), clock=parts.clock)
+
+
+_FACTORIES: dict[str, Callable[[Parts], Service]] = {
+    "auth": _auth,
+    "inference": _inference,
+    "embeddings": _embeddings,
+    "vectors": _vectors,
+    "documents": _documents,
+    "think": _think,
+    "act": _act,
+    "respond": _respond,
+    "chat": _chat,
+    "gateway": _gateway,
+}

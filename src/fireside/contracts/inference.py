@@ -1,0 +1,127 @@
+"""What the inference service offers: chat with a model by name or role, and OpenAI-shaped requests passed through.
+
+`inference.chat` is what the pipeline uses; `inference.forward` carries the bytes of a compatible client's request to
+the model's server and the bytes of its reply back, unread, because re-encoding costs more than the rest of the way.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from fireside.contracts.answer import Usage
+from fireside.contracts.base import Action, Contract, Nothing, Signal, StreamAction
+
+ModelRole = Literal["intent", "answer", "summary", "judge"]
+AnswerStyle = Literal["quote", "write"]
+ModelState = Literal["ready", "loading", "failed", "remote"]
+
+
+class ChatMessage(Contract):
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Chat(Contract):
+    """A prompt for the named model, or for the first model of the role that can answer."""
+
+    messages: tuple[ChatMessage, ...] = Field(min_length=1)
+    model: str | None = None
+    role: ModelRole = "answer"
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0.0, le=2.0)
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    response_format: dict[str, Any] | None = None
+
+
+class ChatDelta(Contract):
+    """The next piece of the model's text."""
+
+    type: Literal["delta"] = "delta"
+    text: str
+
+
+class ChatEnd(Contract):
+    """The model has finished. `fallback` tells that another model than the one asked for answered."""
+
+    type: Literal["end"] = "end"
+    model: str
+    finish_reason: str
+    usage: Usage = Usage()
+    fallback: bool = False
+
+
+class ProfileQuery(Contract):
+    """Asks for the profile of a model, or of the first model of a role."""
+
+    model: str | None = None
+    role: ModelRole = "answer"
+
+
+class ModelProfile(Contract):
+    """Facts about a model that decide how it is used.
+
+    `answer_style`: `quote` for models too small to be trusted with facts, `write` for the others.
+    `context_tokens` is the window of one request; prompt and answer share it.
+    """
+
+    name: str
+    state: ModelState
+    answer_style: AnswerStyle
+    context_tokens: int
+    detail: str = ""
+    family: str | None = None
+    quantisation: str | None = None
+    size_bytes: int | None = None
+    tokens_per_s: float | None = None
+
+
+class Models(Contract):
+    """The models that the caller may use."""
+
+    items: tuple[ModelProfile, ...]
+
+
+class Forward(Contract):
+    """A compatible client's request: `body` is the JSON as it came, `path` is `/v1/...`, `model` the name inside it."""
+
+    path: str
+    model: str
+    body: bytes
+
+
+class ForwardHead(Contract):
+    """How the model's server answered; comes once, before the first chunk."""
+
+    type: Literal["head"] = "head"
+    status: int
+    media_type: str
+
+
+class ForwardChunk(Contract):
+    """Bytes of the reply, in order, cut wherever the network cut them."""
+
+    type: Literal["chunk"] = "chunk"
+    data: bytes
+
+
+class ModelReady(Signal):
+    """A model on one of our machines can answer, for the first time or again after a restart; it has cached nothing."""
+
+    topic: ClassVar[str] = "inference.model.ready"
+
+    name: str
+
+
+CHAT = StreamAction[Chat, ChatDelta | ChatEnd](
+    "inference.chat", Chat, ChatDelta | ChatEnd, access="models:use", timeout_s=120.0
+)
+"""Deltas, then exactly one end. Raises `UnavailableError` when no model of the chain can answer."""
+
+FORWARD = StreamAction[Forward, ForwardHead | ForwardChunk](
+    "inference.forward", Forward, ForwardHead | ForwardChunk, access="models:use", timeout_s=300.0
+)
+PROFILE = Action("inference.profile", ProfileQuery, ModelProfile, access="models:use", idempotent=True)
+MODELS = Action("inference.models", Nothing, Models, access="models:use", idempotent=True)

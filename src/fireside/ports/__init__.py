@@ -1,0 +1,1 @@
+"""What Fireside needs from technology, as Protocols: one module a port. No implementation, no driver."""

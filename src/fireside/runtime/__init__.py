@@ -1,0 +1,1 @@
+"""The machinery every node shares: mesh, middleware, database contexts, outbox, jobs, telemetry."""

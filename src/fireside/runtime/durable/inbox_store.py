@@ -1,0 +1,91 @@
+"""Queries on the table of received facts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, delete, exists, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from fireside.ports.event_stream import EventEnvelope
+from fireside.runtime.durable import dead_letter_table
+from fireside.runtime.durable.job_table import insert_or_ignore
+from fireside.runtime.durable.tables import inbox
+
+
+async def add(session: AsyncSession, group: str, envelopes: Sequence[EventEnvelope], *, now: datetime) -> None:
+    """Store facts for a consumer group, in this order. Those it has already had are left alone."""
+    rows = [
+        {
+            "consumer_group": group,
+            "event_id": envelope.id,
+            "source": envelope.source,
+            "topic": envelope.topic,
+            "aggregate_id": envelope.aggregate_id,
+            "aggregate_version": envelope.aggregate_version,
+            "occurred_at": envelope.occurred_at,
+            "actor_id": envelope.actor_id,
+            "request_id": envelope.request_id,
+            "payload": envelope.payload,
+            "state": "pending",
+            "attempts": 0,
+            "run_at": now,
+            "received_at": now,
+        }
+        for envelope in envelopes
+    ]
+    await session.execute(insert_or_ignore(session, inbox), rows)
+
+
+async def next_in_line(session: AsyncSession, group: str, topics: Collection[str], *, limit: int) -> list[Row[Any]]:
+    """The oldest waiting fact of each aggregate, in order of when it may be handled, whether that is now or later."""
+    earlier = inbox.alias("earlier")
+    waiting = and_(inbox.c.consumer_group == group, inbox.c.state == "pending", inbox.c.topic.in_(topics))
+    overtaken = exists().where(
+        earlier.c.consumer_group == group,
+        earlier.c.state == "pending",
+        earlier.c.topic.in_(topics),
+        earlier.c.aggregate_id == inbox.c.aggregate_id,
+        earlier.c.position < inbox.c.position,
+    )
+    query = select(inbox).where(waiting, ~overtaken).order_by(inbox.c.run_at, inbox.c.position).limit(limit)
+    return list((await session.execute(query)).all())
+
+
+async def take(session: AsyncSession, position: int, *, now: datetime) -> bool:
+    """Mark a fact as handled, in the transaction of what its handler does. False when another node is handling it."""
+    query = select(inbox.c.position).where(inbox.c.position == position, inbox.c.state == "pending")
+    if (await session.execute(query.with_for_update(skip_locked=True))).one_or_none() is None:
+        return False
+    values = {"state": "handled", "handled_at": now, "payload": None}
+    await session.execute(update(inbox).where(inbox.c.position == position).values(values))
+    return True
+
+
+async def postpone(session: AsyncSession, row: Row[Any], *, now: datetime, delay_s: float) -> None:
+    """Have a fact handled again later, and the later facts of its aggregate after it."""
+    values = {"attempts": row.attempts + 1, "run_at": now + timedelta(seconds=delay_s)}
+    await session.execute(update(inbox).where(_still(row)).values(values))
+
+
+async def give_up(session: AsyncSession, row: Row[Any], *, error: Mapping[str, Any], now: datetime) -> None:
+    """Make a dead letter of a fact; the later facts of its aggregate go on."""
+    values = {"attempts": row.attempts + 1, "state": "dead"}
+    await session.execute(update(inbox).where(_still(row)).values(values))
+    await dead_letter_table.add_event(session, row, error=error, now=now)
+
+
+async def revive(session: AsyncSession, group: str, event_id: UUID, *, now: datetime) -> None:
+    """Have a fact handled again that was given up."""
+    dead = inbox.c.consumer_group == group, inbox.c.event_id == event_id, inbox.c.state == "dead"
+    await session.execute(update(inbox).where(*dead).values(state="pending", attempts=0, run_at=now))
+
+
+async def forget(session: AsyncSession, group: str, topics: Collection[str]) -> None:
+    """Forget that facts of these topics were ever received."""
+    await session.execute(delete(inbox).where(inbox.c.consumer_group == group, inbox.c.topic.in_(topics)))
+
+
+def _still(row: Row[Any]) -> Any:
+    return and_(inbox.c.position == row.position, inbox.c.state == "pending")

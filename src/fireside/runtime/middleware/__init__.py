@@ -1,0 +1,1 @@
+"""What is done around every call, one module each: see `base` for what a middleware is."""

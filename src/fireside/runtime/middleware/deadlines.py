@@ -1,0 +1,83 @@
+"""Ends tasks whose time is up. Nearly every call ends long before, so a timer of its own is not made for each.
+
+Deadlines wait in slots of a quarter of a second, with one timer for each slot; only what is still there when its slot
+begins gets a timer of its own, which is as exact as the event loop's are.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+SLOT_S = 0.25
+
+
+class Deadline:
+    """A block of the running task, cancelled with a TimeoutError when its time is up, as with `asyncio.timeout`."""
+
+    __slots__ = ("_cancelling", "_deadlines", "_expired", "_slot", "_task", "_timer", "_when")
+
+    def __init__(self, deadlines: "Deadlines", when: float) -> None:
+        self._deadlines, self._when = deadlines, when
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+
+    def __enter__(self) -> Self:
+        self._task = task = asyncio.current_task()
+        self._cancelling = 0 if task is None else task.cancelling()
+        self._slot = self._deadlines.add(self, self._when)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._slot.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._expired or self._task is None:
+            return
+        is_ours = self._task.uncancel() <= self._cancelling
+        if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
+            raise TimeoutError from error
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time was up before the block had ended."""
+        return self._expired
+
+    def arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel at the very moment."""
+        self._timer = loop.call_at(self._when, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Deadlines:
+    """The deadlines that run on one event loop.
+
+    Attributes:
+        loop: The event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._slots: dict[int, set[Deadline]] = {}
+
+    def within(self, seconds: float) -> Deadline:
+        """A block that may take so long from now on."""
+        return Deadline(self, self.loop.time() + seconds)
+
+    def add(self, deadline: Deadline, when: float) -> set[Deadline]:
+        """Have a deadline armed in time; the set to take it out of when it is no longer needed."""
+        number = int(when / SLOT_S)
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = set()
+            self.loop.call_at(number * SLOT_S, self._arm, number)
+        slot.add(deadline)
+        return slot
+
+    def _arm(self, number: int) -> None:
+        for deadline in self._slots.pop(number):
+            deadline.arm(self.loop)

@@ -1,0 +1,1 @@
+"""The services. They know each other only through `fireside.contracts`."""

@@ -1,0 +1,1 @@
+"""The act service: gathers the evidence that an analysed question needs."""

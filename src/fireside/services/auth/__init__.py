@@ -1,0 +1,1 @@
+"""Who is who: accounts, sessions, API keys, roles, and telling the gateway whom a credential stands for."""

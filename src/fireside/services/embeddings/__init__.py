@@ -1,0 +1,1 @@
+"""The embeddings service: texts into vectors, cached."""

@@ -1,0 +1,128 @@
+"""`/api/v1/jobs`: the jobs of every service under one roof. A job is found by asking each service that has jobs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from fireside.contracts.base import SIGNED_IN
+from fireside.contracts.jobs import JobActions, JobRef, JobState, JobView, ListJobs, jobs_of
+from fireside.contracts.permissions import route_access
+from fireside.core.errors import InvalidInputError, NotFoundError
+from fireside.core.ids import JobId
+from fireside.runtime.context import Context
+
+_ENDED = {"succeeded", "failed", "cancelled"}
+_LOOK_S = 0.25
+_ACCESS = route_access(SIGNED_IN)
+_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+def routes(services: Sequence[str]) -> APIRouter:
+    """The routes of jobs.
+
+    Args:
+        services: Names of the services that have jobs.
+    """
+    routes = APIRouter(prefix="/api/v1/jobs", tags=["Jobs"])
+    desk = _Desk(services)
+    _add_looking(routes, desk)
+    _add_steering(routes, desk)
+    return routes
+
+
+def _add_looking(routes: APIRouter, desk: "_Desk") -> None:
+    @routes.get("", openapi_extra=_ACCESS)
+    async def list_jobs(
+        request: Request,
+        kind: Annotated[str | None, Query(max_length=100)] = None,
+        state: JobState | None = None,
+        everyone: bool = False,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        cursor: Annotated[str | None, Query(max_length=500)] = None,
+    ) -> dict[str, Any]:
+        """Your jobs, newest first; of everyone for managers of jobs."""
+        asked = ListJobs(kind=kind, state=state, everyone=everyone, limit=limit)
+        return await desk.page(request.state.context, asked, cursor)
+
+    @routes.get("/{job_id}", openapi_extra=_ACCESS)
+    async def get_job(request: Request, job_id: JobId) -> JobView:
+        """One job."""
+        return (await desk.find(request.state.context, job_id))[1]
+
+    @routes.get("/{job_id}/events", openapi_extra=_ACCESS)
+    async def job_events(request: Request, job_id: JobId) -> StreamingResponse:
+        """A job's progress as server-sent events until it ends."""
+        context: Context = request.state.context
+        actions, view = await desk.find(context, job_id)
+        return StreamingResponse(_events(context, actions, view), 200, _STREAM_HEADERS, "text/event-stream")
+
+
+def _add_steering(routes: APIRouter, desk: "_Desk") -> None:
+    @routes.post("/{job_id}/cancel", openapi_extra=_ACCESS)
+    async def cancel_job(request: Request, job_id: JobId) -> JobView:
+        """Stop a job; one that has ended stays as it is."""
+        context: Context = request.state.context
+        actions, _ = await desk.find(context, job_id)
+        return await context.call(actions.cancel, JobRef(id=job_id))
+
+    @routes.post("/{job_id}/retry", openapi_extra=_ACCESS)
+    async def retry_job(request: Request, job_id: JobId) -> JobView:
+        """Run a failed or cancelled job again."""
+        context: Context = request.state.context
+        actions, _ = await desk.find(context, job_id)
+        return await context.call(actions.retry, JobRef(id=job_id))
+
+
+class _Desk:
+    """Finds jobs in the services that have them."""
+
+    def __init__(self, services: Sequence[str]) -> None:
+        self._actions = {name: jobs_of(name) for name in services}
+
+    async def find(self, context: Context, job_id: JobId) -> tuple[JobActions, JobView]:
+        """The job, and the actions of its service.
+
+        Raises:
+            NotFoundError: No service has it, or it is not the caller's.
+        """
+        for actions in self._actions.values():
+            try:
+                return actions, await context.call(actions.get, JobRef(id=job_id))
+            except NotFoundError:
+                continue
+        raise NotFoundError("there is no such job", job_id=str(job_id))
+
+    async def page(self, context: Context, asked: ListJobs, cursor: str | None) -> dict[str, Any]:
+        """One page, the services one after the other; a cursor is `<service>:<cursor of the service>`."""
+        names = list(self._actions)
+        name, _, inner = cursor.partition(":") if cursor else (names[0], "", "")
+        if name not in self._actions:
+            raise InvalidInputError("cursor: not one that a page of jobs gave", cursor=cursor)
+        page = await context.call(self._actions[name].list, asked.model_copy(update={"cursor": inner or None}))
+        following = names[names.index(name) + 1 :]
+        continued = f"{name}:{page.next_cursor}" if page.next_cursor else None
+        next_cursor = continued or (f"{following[0]}:" if following else None)
+        return {"items": [job.model_dump(mode="json") for job in page.jobs], "next_cursor": next_cursor}
+
+
+async def _events(context: Context, actions: JobActions, view: JobView) -> AsyncIterator[bytes]:
+    number, shown = 0, None
+    while True:
+        if view != shown:
+            number += 1
+            yield _event(number, "progress", view)
+            shown = view
+        if view.state in _ENDED:
+            yield _event(number + 1, "done", view)
+            return
+        await asyncio.sleep(_LOOK_S)
+        view = await context.call(actions.get, JobRef(id=view.id))
+
+
+def _event(number: int, name: str, view: JobView) -> bytes:
+    data = orjson.dumps(view.model_dump(mode="json"))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), data)

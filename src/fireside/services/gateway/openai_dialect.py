@@ -1,0 +1,268 @@
+"""OpenAI's shapes: requests read into contracts, answer events written as completions. No I/O.
+
+The reference is OpenAI's API documentation of chat completions and embeddings; citations travel as `annotations` of the
+message, the way OpenAI's own search models send them.
+"""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fireside.contracts.answer import Final, Source, Turn, Usage
+from fireside.contracts.chat import CompleteTurns
+from fireside.contracts.embeddings import Embeddings
+from fireside.core.errors import FiresideError, InvalidInputError
+
+PIPELINE_MODEL = "fireside"
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+DONE = b"data: [DONE]\n\n"
+
+_FLOAT_BYTES = 4
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class ContentPart(BaseModel):
+    """One part of a message's content; only text is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    text: str | None = None
+
+
+class ChatMessageIn(BaseModel):
+    """A message as clients send it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[ContentPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """The message's text, its text parts joined by line breaks."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or () if part.text)
+
+
+class PipelineRequest(BaseModel):
+    """What is read of a chat completion request for the whole pipeline; the rest does not apply to it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str
+    messages: list[ChatMessageIn] = Field(min_length=1)
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+
+    def turns(self) -> CompleteTurns:
+        """The conversation for the pipeline: system messages become instructions.
+
+        Raises:
+            InvalidInputError: The last message is not a question.
+        """
+        spoken = [
+            message for message in self.messages if message.role in {"user", "assistant"} and message.text.strip()
+        ]
+        if not spoken or spoken[-1].role != "user":
+            raise InvalidInputError("the last message must be from the user and hold text", param="messages")
+        notes = [message.text for message in self.messages if message.role in {"system", "developer"} and message.text]
+        return CompleteTurns(
+            turns=tuple(Turn(role=cast("Any", message.role), content=message.text) for message in spoken),
+            instructions="\n".join(notes)[:8_000] or None,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+        )
+
+
+class EmbeddingsRequest(BaseModel):
+    """A request for embeddings; arrays of token ids are not supported, because they belong to another tokenizer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str
+    input: str | list[str] = Field(union_mode="left_to_right")
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(default=None, ge=1)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What to embed, in order."""
+        return (self.input,) if isinstance(self.input, str) else tuple(self.input)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is needed to know where a request goes: its model, and whether it asks for a stream."""
+
+    model: str
+    body: dict[str, Any]
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether the whole pipeline is to answer."""
+        return self.model == PIPELINE_MODEL
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read a request just far enough to route it.
+
+    Raises:
+        InvalidInputError: Not a JSON object, or without a model's name.
+    """
+    try:
+        parsed: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInputError(f"the body is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise InvalidInputError("the body must be a JSON object")
+    request = cast("dict[str, Any]", parsed)
+    model = request.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidInputError("'model' is missing; GET /v1/models lists what there is", param="model")
+    return Envelope(model=model, body=request)
+
+
+def read_pipeline_request(envelope: Envelope) -> PipelineRequest:
+    """Read a chat completion request for the pipeline.
+
+    Raises:
+        InvalidInputError: A field is wrong; the first one is named.
+    """
+    return _read(PipelineRequest, envelope.body)
+
+
+def read_embeddings_request(envelope: Envelope) -> EmbeddingsRequest:
+    """Read a request for embeddings.
+
+    Raises:
+        InvalidInputError: A field is wrong; the first one is named.
+    """
+    return _read(EmbeddingsRequest, envelope.body)
+
+
+def _read(model: type[ModelT], body: dict[str, Any]) -> ModelT:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
+
+
+@dataclass(slots=True)
+class CompletionWriter:
+    """Writes one answer of the pipeline in OpenAI's shapes."""
+
+    completion_id: str
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def begin(self) -> bytes:
+        """The first chunk, which names the role."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def text(self, text: str) -> bytes:
+        """A chunk of text."""
+        return self._chunk({"content": text})
+
+    def end(self, final: Final, *, with_usage: bool) -> bytes:
+        """The last chunks: citations and the reason of the end, then the usage if it was asked for."""
+        last = self._chunk({"annotations": annotations(final.content, final.sources)}, finish_reason="stop")
+        if not with_usage:
+            return last
+        counted: dict[str, Any] = {"choices": [], "usage": _usage(final.usage)}
+        usage = self._envelope("chat.completion.chunk") | counted
+        return last + b"data: " + orjson.dumps(usage) + b"\n\n"
+
+    def whole(self, final: Final) -> dict[str, Any]:
+        """The answer in one piece."""
+        message = {
+            "role": "assistant",
+            "content": final.content,
+            "refusal": None,
+            "annotations": annotations(final.content, final.sources),
+        }
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+        return self._envelope("chat.completion") | {"choices": [choice], "usage": _usage(final.usage)}
+
+    def _chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return b"data: " + orjson.dumps(self._envelope("chat.completion.chunk") | {"choices": [choice]}) + b"\n\n"
+
+    def _envelope(self, kind: str) -> dict[str, Any]:
+        return {"id": self.completion_id, "object": kind, "created": self.created, "model": PIPELINE_MODEL}
+
+
+def annotations(content: str, sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Each `[n]` of the text as a citation of its source, with its place in the text in characters."""
+    found: list[dict[str, Any]] = []
+    for source in sources:
+        mark, start = f"[{source.n}]", 0
+        while (start := content.find(mark, start)) >= 0:
+            end = start + len(mark)
+            citation = {
+                "start_index": start,
+                "end_index": end,
+                "title": source.title,
+                "url": source.url or f"/documents/{source.document_id}?chunk={source.chunk_id}",
+            }
+            found.append({"type": "url_citation", "url_citation": citation})
+            start = end
+    return sorted(found, key=lambda each: each["url_citation"]["start_index"])
+
+
+def embeddings_body(made: Embeddings, *, encoding: str, texts: Sequence[str]) -> dict[str, Any]:
+    """The reply to a request for embeddings.
+
+    Args:
+        made: The vectors, one a text.
+        encoding: `base64` sends their bytes (float32, little-endian), `float` numbers.
+        texts: What was embedded; the usage counts their words, as the embedder keeps its tokens to itself.
+    """
+    width = made.dimensions * _FLOAT_BYTES
+    rows = [made.vectors[start : start + width] for start in range(0, len(made.vectors), width)]
+    data = [
+        {"object": "embedding", "index": index, "embedding": _encoded(row, encoding)} for index, row in enumerate(rows)
+    ]
+    words = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": words, "total_tokens": words}
+    return {"object": "list", "data": data, "model": made.model, "usage": usage}
+
+
+def _encoded(vector: bytes, encoding: str) -> str | list[float]:
+    return base64.b64encode(vector).decode() if encoding == "base64" else list(memoryview(vector).cast("f"))
+
+
+def error_body(error: FiresideError) -> dict[str, Any]:
+    """An error in OpenAI's shape."""
+    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    param = error.details.get("param") or error.details.get("model")
+    return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}
+
+
+def failed_chunk(code: str, message: str) -> bytes:
+    """An error that came in the middle of a stream."""
+    body = {"message": message, "type": "server_error", "param": None, "code": code}
+    return b"data: " + orjson.dumps({"error": body}) + b"\n\n"
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def model_card(name: str, *, created: int = 0) -> dict[str, Any]:
+    """One entry of the list of models."""
+    return {"id": name, "object": "model", "created": created, "owned_by": "fireside"}

@@ -1,0 +1,43 @@
+"""Headers on every reply: its request id, and what keeps browsers from doing more with it than they should."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""Content security policy of replies that bring none of their own: whatever a browser makes of them, nothing runs."""
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+_POLICY = (b"content-security-policy", API_POLICY)
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class SecurityHeaders:
+    """Adds what a reply does not set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and complete the head of its reply."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = (b"x-request-id", scope["state"]["request_id"].encode("ascii"))
+        secure = scope["scheme"] == "https"
+
+        async def send_complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                wanted = (request_id, _POLICY, *_ALWAYS, _HSTS) if secure else (request_id, _POLICY, *_ALWAYS)
+                headers.extend(header for header in wanted if header[0] not in present)
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, send_complete)

@@ -1,0 +1,47 @@
+"""The settings of the inference service: the embedded engine, and further servers of models."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fireside.contracts.inference import AnswerStyle
+
+
+class ModelServerSettings(BaseModel):
+    """One server that speaks OpenAI's API: OpenAI, Ollama, vLLM, llama-server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: HttpUrl = Field(description="Where it is, without the /v1 at the end.")
+    models: tuple[str, ...] = Field(min_length=1, description="Names of its models that Fireside offers.")
+    api_key: SecretStr = Field(default=SecretStr(""), description="Its key; empty for none.")
+    answer_style: AnswerStyle = Field(default="write", description="Whether its models write or only quote.")
+    context_tokens: int = Field(default=32768, gt=0, description="The window of its models, in tokens.")
+
+
+class InferenceSettings(BaseSettings):
+    """How language models are run and reached."""
+
+    model_config = SettingsConfigDict(env_prefix="FIRESIDE_INFERENCE_", frozen=True)
+
+    engine: Literal["embedded", "off"] = Field(
+        default="embedded", description="Whether the model engine inside Fireside runs."
+    )
+    model: str = Field(default="smollm2-135m-instruct", description="Name of the embedded engine's model.")
+    model_path: Path | None = Field(
+        default=None, description="A GGUF file for the embedded engine; the installed default model when empty."
+    )
+    answer_style: AnswerStyle = Field(
+        default="quote", description="How the embedded model answers: quote passages, or write."
+    )
+    context_tokens: int = Field(default=6144, gt=0, description="The embedded engine's window, in tokens.")
+    parallel: int = Field(default=4, gt=0, description="How many requests the embedded engine generates at once.")
+    threads: int = Field(default=0, ge=0, description="Its processor threads; 0 for all cores.")
+    prompt_cache_mib: int = Field(default=64, ge=0, description="Its memory for prompts likely to come again, in MiB.")
+    load_wait_s: float = Field(default=30.0, gt=0, description="Longest wait of a request for a model to load, in s.")
+    servers: tuple[ModelServerSettings, ...] = Field(
+        default=(),
+        description='Further servers, as JSON: [{"url": "http://host:11434", "models": ["llama3.2"]}]; asked first.',
+    )

@@ -1,0 +1,1 @@
+"""The think service: understands a question before anything is looked up."""

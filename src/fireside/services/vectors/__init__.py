@@ -1,0 +1,1 @@
+"""The vectors service: the search index of chunks."""

@@ -1,0 +1,1 @@
+"""Suites and doubles for those who write adapters or tests: conformance suites, a scripted model, fakes."""

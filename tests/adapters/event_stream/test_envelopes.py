@@ -1,0 +1,68 @@
+"""Facts as they travel, and how what keeps them is called."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, encode, messages
+from fireside.adapters.event_stream.names import original, plain, prefix
+from fireside.testing.facts import envelope
+
+
+def test_a_fact_arrives_as_it_was_written() -> None:
+    fact = envelope(1)
+    nobody = replace(fact, actor_id=None, request_id="", payload='{"text": "a\\nb"}')
+    assert decode(encode(fact)) == fact
+    assert decode(encode(nobody)) == nobody
+    assert b"\n" not in encode(nobody)
+
+
+def test_what_a_newer_version_adds_is_passed_over() -> None:
+    fact = envelope(1)
+    assert decode(orjson.dumps({**orjson.loads(encode(fact)), "mood": "good"})) == fact
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": 5}, "id is no text"),
+        ({"id": "5"}, "hexadecimal"),
+        ({"sequence": True}, "sequence is no whole number"),
+        ({"occurred_at": "2026-01-01T00:00:00"}, "no time zone"),
+        ({"payload": "[]"}, "payload is no JSON object"),
+        ({"payload": "{"}, "unexpected end"),
+        ({"actor_id": 7}, "actor_id is no text"),
+    ],
+)
+def test_what_is_no_fact_is_refused_with_the_reason(change: dict[str, object], said: str) -> None:
+    with pytest.raises(NotAnEnvelopeError, match=said):
+        decode(orjson.dumps({**orjson.loads(encode(envelope(1))), **change}))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b'"id"', b"null"])
+def test_what_is_nothing_like_a_fact_is_refused(body: bytes) -> None:
+    with pytest.raises(NotAnEnvelopeError):
+        decode(body)
+
+
+def test_facts_are_joined_up_to_a_length_and_named_after_what_is_in_them() -> None:
+    facts = [envelope(n) for n in range(10)]
+    line = len(encode(facts[0])) + 1
+    joined = list(messages(facts, longest_bytes=3 * line + 1))
+    assert [decode(each) for _, body in joined for each in body.split(b"\n")] == facts
+    assert len(joined) == 4
+    assert len({name for name, _ in joined}) == 4
+    assert list(messages(facts, longest_bytes=3 * line + 1)) == joined
+    assert len(list(messages(facts, longest_bytes=1))) == 10
+    assert list(messages([], longest_bytes=1)) == []
+
+
+@pytest.mark.parametrize("name", ["chat", "a.b", "a_b", "_2E", "ü*>/ ", "a-b"])
+def test_plain_names_lead_back_to_the_original(name: str) -> None:
+    assert original(plain(name)) == name
+    assert set(plain(name)) <= set("abcdefghijklmnopqrstuvwxyzABCDEF0123456789_-")
+
+
+def test_a_cluster_without_a_namespace_has_the_plain_prefix() -> None:
+    assert (prefix(""), prefix("a.b")) == ("fireside", "fireside-a_2Eb")

@@ -1,0 +1,216 @@
+"""A server of models that behaves badly: each fault becomes the error that says what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
+from fireside.core.errors import (
+    FiresideError,
+    InvalidInputError,
+    TooManyRequestsError,
+    UnavailableError,
+    UpstreamError,
+)
+from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
+
+PROMPT = Prompt(model="m", messages=(PromptMessage("user", "hello"),), stop=("x",), max_tokens=5)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Upstream:
+    """A real HTTP server whose behaviour a test chooses; remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.handler: Handler = self.answer
+        self.bodies: list[dict[str, object]] = []
+        self.headers: list[dict[str, str]] = []
+        self.events: list[bytes] = []
+        self.base_url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.headers.append(dict(request.headers))
+        if request.method == "POST":
+            self.bodies.append(await request.json())
+        return await self.handler(request)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for event in self.events:
+            await response.write(event)
+        return response
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    upstream = Upstream()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", upstream.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    upstream.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield upstream
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def server(upstream: Upstream) -> AsyncIterator[OpenAICompatibleServer]:
+    async def locate() -> Endpoint:
+        return Endpoint(upstream.base_url, "secret")
+
+    server = OpenAICompatibleServer(locate, read_timeout_s=0.5)
+    yield server
+    await server.close()
+
+
+async def failure_of(server: OpenAICompatibleServer) -> FiresideError:
+    with pytest.raises(FiresideError) as caught:
+        async for _ in server.chat(PROMPT):
+            pass
+    return caught.value
+
+
+async def test_events_cut_anywhere_by_the_network_are_put_together(
+    upstream: Upstream, server: OpenAICompatibleServer
+) -> None:
+    upstream.events = [
+        b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\nda',
+        b'ta: {"choices":[{"delta":{"content":"gr\xc3',
+        b'\xbcn"}}]}\r\n\r\n: comment\n\ndata: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,'
+        b'"prompt_tokens_details":{"cached_tokens":1}}}\n\ndata: [DONE]\n\n',
+    ]
+
+    items = [item async for item in server.chat(PROMPT)]
+
+    assert items == [TextDelta("grün"), Completed("stop", prompt_tokens=3, completion_tokens=2, cached_tokens=1)]
+    assert upstream.bodies[0]["stop"] == ["x"]
+    assert "temperature" not in upstream.bodies[0]
+    assert upstream.headers[0]["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([b'data: {"choices":[{"delta":{"content":"half"}}]}\n\n'], "broke off"),
+        ([b"data: {not json}\n\n"], "not JSON"),
+        ([b'data: {"error":{"message":"out of memory"}}\n\n'], "out of memory"),
+        ([b'data: {"error":"plain words"}\n\n'], "plain words"),
+    ],
+)
+async def test_half_an_answer_is_an_error_and_not_an_answer(
+    upstream: Upstream, server: OpenAICompatibleServer, events: list[bytes], words: str
+) -> None:
+    upstream.events = events
+
+    error = await failure_of(server)
+
+    assert isinstance(error, UpstreamError)
+    assert words in error.message
+
+
+@pytest.mark.parametrize("hang_ups", [1, 2])
+async def test_a_server_that_hung_up_before_it_answered_is_asked_once_more(
+    upstream: Upstream, server: OpenAICompatibleServer, hang_ups: int
+) -> None:
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        if len(upstream.bodies) <= hang_ups:
+            assert request.transport is not None
+            request.transport.close()
+        return await upstream.answer(request)
+
+    upstream.handler = hang_up
+    upstream.events = [b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n']
+
+    if hang_ups == 1:
+        assert await anext(server.chat(PROMPT)) == TextDelta("x")
+    else:
+        assert isinstance(await failure_of(server), UnavailableError)
+    assert len(upstream.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, InvalidInputError),
+        (404, InvalidInputError),
+        (429, TooManyRequestsError),
+        (500, UpstreamError),
+        (503, UnavailableError),
+    ],
+)
+async def test_a_refusal_keeps_its_meaning_and_its_words(
+    upstream: Upstream, server: OpenAICompatibleServer, status: int, expected: type[FiresideError]
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        body = {"error": {"message": "because of this"}}
+        return web.json_response(body, status=status, headers={"retry-after": "7"})
+
+    upstream.handler = refuse
+
+    error = await failure_of(server)
+
+    assert type(error) is expected
+    assert "because of this" in error.message
+    if status == 429:
+        assert error.details["retry_after_s"] == 7
+
+
+async def test_a_refusal_without_json_names_its_status(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>", status=502)
+
+    upstream.handler = refuse
+
+    assert "502" in (await failure_of(server)).message
+    with pytest.raises(UpstreamError):
+        await server.model_names()
+
+
+async def test_a_server_that_falls_silent_is_given_up(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    async def fall_silent(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n')
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.02)
+        return response
+
+    upstream.handler = fall_silent
+
+    assert isinstance(await failure_of(server), UpstreamError)
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    async def locate() -> Endpoint:
+        return Endpoint("http://127.0.0.1:9")
+
+    server = OpenAICompatibleServer(locate, connect_timeout_s=0.5)
+
+    assert isinstance(await failure_of(server), UnavailableError)
+    await server.close()
+
+
+async def test_bytes_pass_through_unread(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=await request.read(), content_type="application/x-odd", status=418)
+
+    upstream.handler = echo
+
+    async with server.forward("/v1/embeddings", b'{"a":  1}') as reply:
+        assert (reply.status, reply.media_type) == (418, "application/x-odd")
+        assert b"".join([chunk async for chunk in reply.chunks]) == b'{"a":  1}'
+
+
+async def test_it_lists_what_the_server_serves(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    async def models(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"data": [{"id": "a"}, {"id": "b"}]})
+
+    upstream.handler = models
+
+    assert await server.model_names() == ["a", "b"]

@@ -1,0 +1,42 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from fireside.bootstrap.transporters import make_transporter
+from fireside.ports.transporter import Transporter
+from fireside.testing.conformance.transporter import MakeTransporter, OrderedTransporterConformance
+from fireside.testing.conformance.transporter_reconnecting import MakeAt, ReconnectingConformance
+from tests.brokers import OwnServer, own_redis, shared_broker
+
+
+def make_in(namespace: str) -> MakeTransporter:
+    url = shared_broker("redis")
+
+    async def make(node_id: str) -> Transporter:
+        return make_transporter(url, node_id=node_id, namespace=namespace)
+
+    return make
+
+
+class TestRedisTransporter(OrderedTransporterConformance):
+    @pytest.fixture
+    def make_transporter(self) -> MakeTransporter:
+        return make_in(f"test-{uuid4().hex}")
+
+    @pytest.fixture
+    def make_elsewhere(self) -> MakeTransporter:
+        return make_in(f"test-{uuid4().hex}")
+
+
+class TestRedisReconnecting(ReconnectingConformance):
+    @pytest.fixture
+    async def broker(self, tmp_path: Path) -> AsyncIterator[OwnServer]:
+        server = own_redis(tmp_path)
+        yield server
+        await server.stop()
+
+    @pytest.fixture
+    def make_at(self) -> MakeAt:
+        return lambda url, node_id: make_transporter(url, node_id=node_id)

@@ -1,0 +1,44 @@
+"""Nodes of a cluster for tests end with the program that started them, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """
+import pathlib, sys, time
+from fireside.testing.cluster import running_cluster
+
+with running_cluster(pathlib.Path(sys.argv[1]), {"thinker": ["think"]}, environment={}) as cluster:
+    print(cluster.nodes["thinker"].pid, flush=True)
+    time.sleep(600)
+"""
+_PATIENCE_S = 20.0
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_no_node_outlives_a_test_run_that_was_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        node = int(program.stdout.readline())
+        assert is_alive(node)
+
+        os.kill(program.pid, signal.SIGKILL)
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while is_alive(node):
+        assert time.monotonic() < deadline, "the node is still there"
+        time.sleep(0.05)

@@ -1,0 +1,20 @@
+"""Each part of a cluster is struck in turn under load: nothing is lost, nothing doubled, every failure is clear."""
+
+import pytest
+
+from tests.faults.faults import FAULTS, Fault, suffer
+from tests.faults.setting import Setting
+
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
+
+
+@pytest.mark.requirement("P3", "P9", "P15", "P18", "P20")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+async def test_nothing_is_lost_or_doubled_and_every_failure_is_clear(setting: Setting, fault: Fault) -> None:
+    outcome = await suffer(setting, fault)
+
+    assert outcome.lost == ()
+    assert outcome.doubled == ()
+    assert outcome.unclear == ()
+    assert outcome.late == ()
+    assert outcome.counts["answered"]

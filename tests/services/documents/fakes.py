@@ -1,0 +1,212 @@
+"""Stand-ins for what the documents service calls: an embedder of words, an index and a parser in memory."""
+
+import asyncio
+import hashlib
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+from fireside.adapters.document_parser.media_types import media_type_of
+from fireside.adapters.document_parser.reading import reader_for
+from fireside.contracts import embeddings, vectors
+from fireside.contracts.base import Nothing
+from fireside.core.errors import UnavailableError
+from fireside.ports.document_parser import DocumentTooComplexError, ParsedDocument, ParseLimits, ParserUnavailableError
+from fireside.runtime.context import Context
+from fireside.runtime.mesh import Service, action
+
+DIMENSIONS = 64
+
+
+def words_of(text: str) -> list[str]:
+    return ["".join(sign for sign in word if sign.isalnum()) for word in text.lower().split()]
+
+
+def vector_of(text: str, *, salt: str) -> list[float]:
+    """A vector in which texts of common words are close."""
+    values = [0.0] * DIMENSIONS
+    for word in words_of(text):
+        values[int(hashlib.sha256(f"{salt}{word}".encode()).hexdigest(), 16) % DIMENSIONS] += 1.0
+    length = sum(value * value for value in values) ** 0.5 or 1.0
+    return [value / length for value in values]
+
+
+class FakeEmbeddings(Service):
+    """Embeds words.
+
+    Set `broken` to have it fail, `loading` to have it say so, `model` to exchange the model, `gate` to have it wait,
+    `turns` to have it answer so many calls.
+    """
+
+    name = "embeddings"
+
+    def __init__(self) -> None:
+        self.model = "model-1"
+        self.broken = False
+        self.loading = False
+        self.texts: list[str] = []
+        self.gate: asyncio.Event | None = None
+        self.turns: asyncio.Semaphore | None = None
+
+    @action(embeddings.MODEL)
+    async def tell_model(self, context: Context, request: Nothing) -> embeddings.EmbeddingModel:
+        if self.broken:
+            raise UnavailableError("no embedding model")
+        state = "loading" if self.loading else "ready"
+        return embeddings.EmbeddingModel(
+            name=self.model, index_name=self.model, dimensions=DIMENSIONS, max_tokens=256, state=state
+        )
+
+    @action(embeddings.EMBED)
+    async def embed(self, context: Context, request: embeddings.EmbedTexts) -> embeddings.Embeddings:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.turns is not None:
+            await self.turns.acquire()
+        if self.broken:
+            raise UnavailableError("no embedding model")
+        self.texts += request.texts
+        rows = b"".join(struct.pack(f"<{DIMENSIONS}f", *vector_of(text, salt=self.model)) for text in request.texts)
+        return embeddings.Embeddings(model=self.model, dimensions=DIMENSIONS, vectors=rows)
+
+
+class FakeVectors(Service):
+    """An index in memory. Set `broken` to have it fail, `careless` to have it search everywhere."""
+
+    name = "vectors"
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.active: str | None = None
+        self.generations: dict[str, dict[UUID, vectors.IndexedChunk]] = {}
+        self.searches: list[vectors.SearchChunks] = []
+        self.careless = False
+        self.handed_out: set[UUID] = set()
+
+    def chunks(self, generation: str | None = None) -> list[vectors.IndexedChunk]:
+        name = generation or self.active
+        return [] if name is None else list(self.generations[name].values())
+
+    def documents(self) -> set[UUID]:
+        return {chunk.document_id for chunks in self.generations.values() for chunk in chunks.values()}
+
+    def _check(self) -> None:
+        if self.broken:
+            raise UnavailableError("no index")
+
+    def _state(self) -> vectors.IndexGenerations:
+        return vectors.IndexGenerations(generations=tuple(sorted(self.generations)), active=self.active)
+
+    @action(vectors.PREPARE)
+    async def prepare(self, context: Context, request: vectors.PrepareGeneration) -> vectors.IndexGenerations:
+        self._check()
+        self.generations.setdefault(request.generation, {})
+        self.active = self.active or request.generation
+        return self._state()
+
+    @action(vectors.GENERATIONS)
+    async def list_generations(self, context: Context, request: Nothing) -> vectors.IndexGenerations:
+        self._check()
+        return self._state()
+
+    @action(vectors.ACTIVATE)
+    async def activate(self, context: Context, request: vectors.GenerationName) -> vectors.IndexGenerations:
+        self._check()
+        self.active = request.generation
+        return self._state()
+
+    @action(vectors.DROP)
+    async def drop(self, context: Context, request: vectors.GenerationName) -> vectors.IndexGenerations:
+        self._check()
+        self.generations.pop(request.generation, None)
+        return self._state()
+
+    @action(vectors.UPSERT)
+    async def upsert(self, context: Context, request: vectors.UpsertChunks) -> Nothing:
+        self._check()
+        generation = request.generation or self.active
+        assert generation is not None
+        self.generations[generation].update({chunk.chunk_id: chunk for chunk in request.chunks})
+        return Nothing()
+
+    @action(vectors.DELETE)
+    async def delete(self, context: Context, request: vectors.DeleteChunks) -> Nothing:
+        self._check()
+        for generation in self.generations.values():
+            for chunk in list(generation.values()):
+                doomed = (
+                    chunk.chunk_id in request.chunk_ids
+                    or chunk.document_id in request.document_ids
+                    or chunk.collection_id in request.collection_ids
+                )
+                if doomed:
+                    del generation[chunk.chunk_id]
+        return Nothing()
+
+    @action(vectors.SEARCH)
+    async def search(self, context: Context, request: vectors.SearchChunks) -> vectors.Candidates:
+        self._check()
+        self.searches.append(request)
+        inside = [chunk for chunk in self.chunks() if self.careless or _in_scope(chunk, request.scope)]
+        hits = [_candidate(chunk, request) for chunk in inside]
+        found = tuple(hit for hit in hits if hit.keyword or (hit.similarity or 0) > 0.05)
+        self.handed_out |= {hit.document_id for hit in found}
+        return vectors.Candidates(items=found)
+
+
+def _in_scope(chunk: vectors.IndexedChunk, scope: vectors.SearchScope) -> bool:
+    in_document = scope.document_ids is None or chunk.document_id in scope.document_ids
+    return chunk.collection_id in scope.collection_ids and in_document
+
+
+def _candidate(chunk: vectors.IndexedChunk, request: vectors.SearchChunks) -> vectors.Candidate:
+    has_vectors = bool(chunk.vectors and request.vector)
+    counts = Counter(words_of(chunk.text))
+    return vectors.Candidate(
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        similarity=max(_dots(request.vector, chunk.vectors)) if has_vectors else None,
+        keyword=float(sum(counts[word] for word in words_of(request.text))),
+    )
+
+
+def _dots(query: bytes, rows: bytes) -> Iterable[float]:
+    left = struct.unpack(f"<{DIMENSIONS}f", query)
+    for right in struct.iter_unpack(f"<{DIMENSIONS}f", rows):
+        yield sum(a * b for a, b in zip(left, right, strict=True))
+
+
+class InProcessParser:
+    """Reads files with the real readers, without a process of their own.
+
+    A file that begins with CRASH breaks the reader, one that begins with BUG finds a fault in it; set `broken` to have
+    no reader at all.
+    """
+
+    def __init__(self) -> None:
+        self.parsed: list[str] = []
+        self.gate: asyncio.Event | None = None
+        self.broken = False
+
+    def media_type_of(self, file_name: str, *, declared: str = "") -> str | None:
+        return media_type_of(file_name, declared=declared)
+
+    async def parse(
+        self, content: bytes | Path, *, media_type: str, file_name: str, limits: ParseLimits
+    ) -> ParsedDocument:
+        assert isinstance(content, bytes)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.broken:
+            raise ParserUnavailableError("no reader")
+        self.parsed.append(file_name)
+        if content[:5] == b"CRASH":
+            raise DocumentTooComplexError("reading the file broke its reader")
+        if content[:3] == b"BUG":
+            raise ZeroDivisionError("words that must not be shown")
+        return await asyncio.to_thread(reader_for(media_type), content, limits=limits)
+
+    async def aclose(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,244 @@
+"""The embeddings service: its cache, its model's facts, its start without waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from fireside.adapters.cache.memory import MemoryCache
+from fireside.contracts.base import Nothing
+from fireside.contracts.embeddings import EMBED, MODEL, EmbedTexts
+from fireside.core.clock import SystemClock
+from fireside.core.errors import ForbiddenError
+from fireside.core.identity import service_identity, user_identity
+from fireside.core.ids import UserId, new_id
+from fireside.ports.embedder import EmbedderUnavailableError, Vectors
+from fireside.runtime.caching import Cache
+from fireside.runtime.mesh import Context, Node
+from fireside.runtime.metrics import Metrics
+from fireside.services.embeddings.service import EmbeddingsService
+from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.services.embeddings.vector_cache import VectorCache, cache_key
+from fireside.testing.mesh import local_node
+
+
+class CountingEmbedder:
+    """Embeds the length of a text, and notes what it was asked."""
+
+    dimensions = 2
+    max_tokens = 8
+
+    def __init__(self) -> None:
+        self.name = "Counting/Model:1"
+        self.texts: list[str] = []
+        self.ready = False
+        self.failure: Exception | None = None
+        self.closed = False
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        await self.warm_up()
+        self.texts += texts
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    async def warm_up(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.ready = True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class HandClock(SystemClock):
+    """Moves when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def embedder() -> CountingEmbedder:
+    return CountingEmbedder()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+@pytest.fixture
+def service(embedder: CountingEmbedder, clock: HandClock, metrics: Metrics) -> EmbeddingsService:
+    settings = EmbeddingsSettings(cache_entries=3, cache_ttl_s=100.0, warm_up=False)
+    return EmbeddingsService(embedder=embedder, settings=settings, clock=clock, metrics=metrics)
+
+
+@pytest.fixture
+async def node(service: EmbeddingsService) -> AsyncIterator[Node]:
+    async with local_node(service) as node:
+        yield node
+
+
+@pytest.fixture
+def context(node: Node) -> Context:
+    return node.context(identity=service_identity("documents"))
+
+
+async def embed(context: Context, *texts: str) -> list[float]:
+    answer = await context.call(EMBED, EmbedTexts(texts=texts))
+    return np.frombuffer(answer.vectors, "<f4").reshape(-1, answer.dimensions)[:, 0].tolist()
+
+
+async def test_vectors_come_in_the_order_of_the_texts(context: Context) -> None:
+    assert await embed(context, "ccc", "a", "bb", "a") == [3.0, 1.0, 2.0, 1.0]
+
+
+@pytest.mark.requirement("I12")
+async def test_each_text_is_embedded_once(context: Context, embedder: CountingEmbedder, metrics: Metrics) -> None:
+    await embed(context, "a", "bb", "a")
+    await embed(context, "a", "ccc")
+
+    assert embedder.texts == ["a", "bb", "ccc"]
+    reads = metrics.registry.get_sample_value
+    assert reads("fireside_cache_reads_total", {"namespace": "embeddings", "outcome": "hit"}) == 1
+    assert reads("fireside_cache_reads_total", {"namespace": "embeddings", "outcome": "miss"}) == 3
+
+
+async def test_what_was_not_used_for_longest_is_forgotten_first(context: Context, embedder: CountingEmbedder) -> None:
+    for text in ("a", "bb", "ccc", "a", "dddd"):
+        await embed(context, text)
+
+    await embed(context, "a", "ccc", "dddd")
+    assert embedder.texts == ["a", "bb", "ccc", "dddd"]
+    await embed(context, "bb")
+    assert embedder.texts[-1] == "bb"
+
+
+@pytest.mark.requirement("I12")
+@pytest.mark.requirement("C7")
+async def test_vectors_are_kept_for_their_time_only(
+    context: Context, embedder: CountingEmbedder, clock: HandClock
+) -> None:
+    await embed(context, "a")
+    clock.seconds = 99.9
+    await embed(context, "a")
+    assert embedder.texts == ["a"]
+
+    clock.seconds = 100.0
+    await embed(context, "a")
+
+    assert embedder.texts == ["a", "a"]
+
+
+async def test_another_model_does_not_get_the_vectors_of_the_first(
+    context: Context, embedder: CountingEmbedder
+) -> None:
+    await embed(context, "a")
+
+    embedder.name = "other"
+    await embed(context, "a")
+
+    assert embedder.texts == ["a", "a"]
+
+
+async def test_facts_of_the_model_name_a_generation_of_the_index(context: Context) -> None:
+    model = await context.call(MODEL, Nothing())
+
+    assert (model.name, model.index_name) == ("Counting/Model:1", "counting-model-1")
+    assert (model.dimensions, model.max_tokens, model.state) == (2, 8, "loading")
+    await embed(context, "a")
+    assert (await context.call(MODEL, Nothing())).state == "ready"
+
+
+async def test_a_failing_model_is_told_to_the_caller_and_nothing_is_kept(
+    context: Context, embedder: CountingEmbedder
+) -> None:
+    embedder.failure = EmbedderUnavailableError("no model")
+    with pytest.raises(EmbedderUnavailableError):
+        await embed(context, "a")
+
+    embedder.failure = None
+
+    assert await embed(context, "a") == [1.0]
+
+
+async def test_people_cannot_call_it(node: Node) -> None:
+    person = node.context(identity=user_identity(UserId(new_id()), roles=["admin"], permissions=["documents:read"]))
+
+    with pytest.raises(ForbiddenError):
+        await embed(person, "a")
+
+
+async def test_the_model_is_loaded_in_the_background_and_let_go_at_the_end(
+    embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
+) -> None:
+    service = EmbeddingsService(embedder=embedder, settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
+    assert (await service.health())["embedder"].status == "degraded"
+
+    async with local_node(service):
+        async with asyncio.timeout(5):
+            while not embedder.ready:
+                await asyncio.sleep(0)
+        assert (await service.health())["embedder"].status == "ok"
+
+    assert embedder.closed
+
+
+async def test_a_model_that_cannot_be_loaded_degrades_the_node_but_does_not_stop_it(
+    embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
+) -> None:
+    embedder.failure = EmbedderUnavailableError("no model file")
+    service = EmbeddingsService(embedder=embedder, settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
+
+    async with local_node(service) as node:
+        async with asyncio.timeout(5):
+            while "file" not in (await service.health())["embedder"].detail:
+                await asyncio.sleep(0)
+        assert (await service.health())["embedder"].status == "degraded"
+
+        embedder.failure = None
+        assert await embed(node.context(identity=service_identity("documents")), "abc") == [3.0]
+        assert (await service.health())["embedder"].status == "ok"
+
+
+def test_a_cache_of_no_entries_keeps_nothing(clock: HandClock) -> None:
+    cache = VectorCache(entries=0, ttl_s=10.0, clock=clock)
+
+    cache.keep(b"k", b"row")
+
+    assert cache.find(b"k") is None
+    assert len(cache) == 0
+
+
+def test_keys_tell_models_and_texts_apart() -> None:
+    keys = {cache_key(model, text) for model in ("a", "b") for text in ("", "x", "\ud800", "x\0")}
+
+    assert len(keys) == 8
+
+
+async def test_nodes_that_share_a_cache_embed_a_question_once_and_documents_each_for_itself(
+    embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
+) -> None:
+    store, settings = MemoryCache(), EmbeddingsSettings(warm_up=False)
+    many = tuple(f"{number} passages" for number in range(9))
+    for _ in range(2):
+        service = EmbeddingsService(
+            embedder=embedder, settings=settings, clock=clock, metrics=metrics, shared=Cache(store, metrics=metrics)
+        )
+        async with local_node(service) as node:
+            context = node.context(identity=service_identity("documents"))
+            assert await embed(context, "a", "bb") == [1.0, 2.0]
+            await embed(context, *many)
+
+    assert embedder.texts == ["a", "bb", *many, *many]
+    assert len(store.keys) == 2
+    assert 86_390 < (await store.look_up(store.keys[0])).ttl_s <= 86_400

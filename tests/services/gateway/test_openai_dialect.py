@@ -1,0 +1,169 @@
+"""OpenAI's shapes: what is read, what is written, what is refused and how."""
+
+import struct
+from typing import Any
+
+import orjson
+import pytest
+
+from fireside.contracts.answer import Final, Source, Usage
+from fireside.contracts.embeddings import Embeddings
+from fireside.core.errors import InvalidInputError, NotFoundError, TooManyRequestsError, UnavailableError
+from fireside.core.ids import ChunkId, DocumentId, new_id
+from fireside.services.gateway.openai_dialect import (
+    CompletionWriter,
+    annotations,
+    embeddings_body,
+    error_body,
+    failed_chunk,
+    read_embeddings_request,
+    read_envelope,
+    read_pipeline_request,
+)
+
+
+def body(**fields: Any) -> bytes:
+    return orjson.dumps({"model": "fireside", "messages": [{"role": "user", "content": "why?"}]} | fields)
+
+
+def source(n: int, *, url: str | None = None) -> Source:
+    return Source(
+        n=n,
+        document_id=DocumentId(new_id()),
+        chunk_id=ChunkId(new_id()),
+        path="a.md",
+        title="A",
+        url=url,
+        text="text",
+        score=1.0,
+    )
+
+
+def final(content: str = "It is so [1].", *sources: Source) -> Final:
+    usage = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5, cached_tokens=1)
+    return Final(content=content, mode="company", confidence=0.9, sources=sources or (source(1),), usage=usage)
+
+
+def events(data: bytes) -> list[Any]:
+    return [orjson.loads(event[6:]) for event in data.split(b"\n\n") if event]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(b"{", "not JSON"), (b"[]", "JSON object"), (b"{}", "'model'"), (b'{"model": 3}', "'model'")]
+)
+def test_a_request_that_cannot_be_routed_says_why(text: bytes, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        read_envelope(text)
+
+
+def test_system_messages_become_instructions_and_the_rest_turns() -> None:
+    messages = [
+        {"role": "system", "content": "be brief"},
+        {"role": "developer", "content": [{"type": "text", "text": "be kind"}]},
+        {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "image_url"}]},
+        {"role": "assistant", "content": "two"},
+        {"role": "tool", "content": "ignored"},
+        {"role": "user", "content": "three"},
+    ]
+
+    turns = read_pipeline_request(read_envelope(body(messages=messages, max_completion_tokens=9))).turns()
+
+    assert [(turn.role, turn.content) for turn in turns.turns] == [
+        ("user", "one"),
+        ("assistant", "two"),
+        ("user", "three"),
+    ]
+    assert (turns.instructions, turns.max_tokens) == ("be brief\nbe kind", 9)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "assistant", "content": "hello"}],
+        [{"role": "user", "content": "  "}],
+        [{"role": "system", "content": "x"}],
+    ],
+)
+def test_a_conversation_that_ends_without_a_question_is_refused(messages: list[Any]) -> None:
+    with pytest.raises(InvalidInputError, match="last message"):
+        read_pipeline_request(read_envelope(body(messages=messages))).turns()
+
+
+def test_a_wrong_field_is_named() -> None:
+    with pytest.raises(InvalidInputError, match=r"messages\.0\.role") as caught:
+        read_pipeline_request(read_envelope(body(messages=[{"role": "nobody", "content": "x"}])))
+    assert caught.value.details["param"] == "messages.0.role"
+
+
+def test_a_stream_is_role_text_and_an_end_with_citations_and_usage() -> None:
+    writer = CompletionWriter("chatcmpl-1", created=7)
+
+    chunks = events(writer.begin() + writer.text("It is so [1].") + writer.end(final(), with_usage=True))
+
+    assert [chunk["object"] for chunk in chunks] == ["chat.completion.chunk"] * 4
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert chunks[1]["choices"][0]["delta"] == {"content": "It is so [1]."}
+    last = chunks[2]["choices"][0]
+    assert last["finish_reason"] == "stop"
+    assert last["delta"]["annotations"][0]["url_citation"]["start_index"] == 9
+    assert chunks[3]["usage"]["total_tokens"] == 5
+    assert len(events(writer.end(final(), with_usage=False))) == 1
+
+
+def test_a_whole_answer_holds_text_citations_and_usage() -> None:
+    whole = CompletionWriter("chatcmpl-1").whole(final())
+
+    assert whole["object"] == "chat.completion"
+    assert whole["choices"][0]["message"]["content"] == "It is so [1]."
+    assert whole["usage"]["prompt_tokens_details"] == {"cached_tokens": 1}
+
+
+def test_every_mark_in_the_text_is_a_citation_in_order_and_unused_sources_are_none() -> None:
+    cited = annotations("a [2] b [1] c [2]", [source(1, url="https://x.example/1"), source(2), source(3)])
+
+    assert [each["url_citation"]["start_index"] for each in cited] == [2, 8, 14]
+    assert cited[1]["url_citation"]["url"] == "https://x.example/1"
+    assert "/documents/" in cited[0]["url_citation"]["url"]
+
+
+def test_embeddings_are_numbers_or_the_bytes_themselves() -> None:
+    vector = struct.pack("<2f", 0.5, -1.0)
+
+    made = Embeddings(model="m", dimensions=2, vectors=vector)
+    numbers = embeddings_body(made, encoding="float", texts=["four words in it"])
+    coded = embeddings_body(made, encoding="base64", texts=["x"])
+
+    assert numbers["data"][0]["embedding"] == [0.5, -1.0]
+    assert coded["data"][0]["embedding"] == "AAAAPwAAgL8="
+    assert numbers["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+
+
+def test_texts_to_embed_are_one_or_many_and_token_ids_are_refused() -> None:
+    def read(value: Any) -> tuple[str, ...]:
+        return read_embeddings_request(read_envelope(orjson.dumps({"model": "m", "input": value}))).texts
+
+    assert read("a") == ("a",)
+    assert read(["a", "b"]) == ("a", "b")
+    with pytest.raises(InvalidInputError, match="input"):
+        read([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NotFoundError("no", model="x"), "not_found_error"),
+        (TooManyRequestsError("slow down"), "rate_limit_error"),
+        (InvalidInputError("bad"), "invalid_request_error"),
+        (UnavailableError("later"), "server_error"),
+    ],
+)
+def test_errors_have_openais_shape(error: Any, kind: str) -> None:
+    rendered = error_body(error)["error"]
+
+    assert rendered["type"] == kind
+    assert rendered["code"] == error.code
+    assert rendered["param"] == error.details.get("model")
+
+
+def test_an_error_inside_a_stream_is_an_event() -> None:
+    assert events(failed_chunk("unavailable", "gone"))[0]["error"]["message"] == "gone"

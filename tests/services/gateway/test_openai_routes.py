@@ -1,0 +1,185 @@
+"""`/v1` over services that answer, fail, and are not there."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fireside.contracts.answer import Failed, Token
+from fireside.contracts.inference import ForwardHead
+from fireside.core.errors import UnavailableError
+from fireside.core.identity import user_identity
+from tests.services.gateway.gateway_house import (
+    USER_ID,
+    FakeChat,
+    FakeEmbeddings,
+    FakeInference,
+    chunks,
+    gateway,
+)
+
+COMPLETIONS = "/v1/chat/completions"
+SSE = ForwardHead(status=200, media_type="text/event-stream")
+
+
+@dataclass
+class House:
+    client: httpx.AsyncClient = field(init=False)
+    inference: FakeInference = field(default_factory=FakeInference)
+    chat: FakeChat = field(default_factory=FakeChat)
+
+    async def ask(self, **fields: Any) -> httpx.Response:
+        body = {"model": "fireside", "messages": [{"role": "user", "content": "why?"}], **fields}
+        return await self.client.post(COMPLETIONS, json=body)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House()
+    async with gateway(house.inference, house.chat, FakeEmbeddings(), page=tmp_path) as house.client:
+        yield house
+
+
+async def test_models_are_the_pipeline_and_what_is_served(house: House) -> None:
+    listed = (await house.client.get("/v1/models")).json()
+
+    assert [model["id"] for model in listed["data"]] == ["fireside", "tiny", "mini"]
+    assert (await house.client.get("/v1/models/tiny")).json()["object"] == "model"
+
+
+async def test_an_unknown_model_is_not_found_in_openais_shape(house: House) -> None:
+    reply = await house.client.get("/v1/models/nowhere")
+
+    assert reply.status_code == 404
+    assert "nowhere" in reply.json()["error"]["message"]
+
+
+async def test_the_pipeline_is_listed_when_nothing_else_is_there(tmp_path: Path) -> None:
+    async with gateway(FakeChat(), page=tmp_path) as client:
+        listed = (await client.get("/v1/models")).json()
+
+    assert [model["id"] for model in listed["data"]] == ["fireside"]
+
+
+async def test_the_pipeline_answers_whole(house: House) -> None:
+    answer = (await house.ask()).json()
+
+    message = answer["choices"][0]["message"]
+    assert message["content"] == "It is so [1]."
+    assert message["annotations"][0]["url_citation"]["title"] == "A"
+    assert house.chat.asked[0].turns[0].content == "why?"
+
+
+async def test_the_pipeline_streams(house: House) -> None:
+    reply = await house.ask(stream=True, stream_options={"include_usage": True})
+
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.headers["cache-control"] == "no-cache"
+    *pieces, done = chunks(reply.content)
+    assert done == "[DONE]"
+    assert "".join(piece["choices"][0]["delta"].get("content") or "" for piece in pieces[:-1]) == "It is so [1]."
+    assert pieces[-1]["usage"]["total_tokens"] == 0
+
+
+async def test_an_answer_that_failed_is_an_error(house: House) -> None:
+    house.chat.events = [Failed(code="upstream", title="Bad", status=502, detail="the model fell over")]
+
+    reply = await house.ask()
+
+    assert reply.status_code == 502
+    assert reply.json()["error"]["message"] == "the model fell over"
+
+
+@pytest.mark.parametrize("raised", [True, False])
+async def test_an_error_after_the_first_words_stands_in_the_stream(house: House, raised: bool) -> None:
+    house.chat.events = [Token(text="It ")]
+    if raised:
+        house.chat.fails = UnavailableError("the model went away")
+    else:
+        house.chat.events.append(Failed(code="unavailable", title="Gone", status=503, detail="the model went away"))
+
+    reply = await house.ask(stream=True)
+
+    assert reply.status_code == 200
+    *_, error, done = chunks(reply.content)
+    assert error["error"]["code"] == "unavailable"
+    assert error["error"]["message"] == "the model went away"
+    assert done == "[DONE]"
+
+
+async def test_an_answer_without_its_end_is_an_error(house: House) -> None:
+    house.chat.events = [Token(text="It ")]
+
+    assert (await house.ask()).status_code == 502
+
+
+async def test_a_plain_model_gets_the_very_bytes_and_its_reply_comes_back_as_it_is(house: House) -> None:
+    body = b'{"model": "tiny",  "messages": [], "grammar": "root"}'
+
+    reply = await house.client.post(COMPLETIONS, content=body)
+
+    assert house.inference.asked[0].body == body
+    assert house.inference.asked[0].path == COMPLETIONS
+    assert (reply.status_code, reply.content) == (200, b'{"choices":[]}')
+
+
+async def test_a_refusal_of_the_models_server_keeps_its_status(house: House) -> None:
+    house.inference.head = ForwardHead(status=400, media_type="application/json")
+
+    assert (await house.ask(model="tiny")).status_code == 400
+
+
+async def test_a_plain_models_stream_is_passed_through(house: House) -> None:
+    house.inference.head, house.inference.reply = SSE, [b'data: {"a":', b"1}\n\n", b"data: [DONE]\n\n"]
+
+    reply = await house.ask(model="tiny", stream=True)
+
+    assert reply.content == b'data: {"a":1}\n\ndata: [DONE]\n\n'
+
+
+async def test_a_plain_models_stream_that_breaks_ends_with_the_error(house: House) -> None:
+    house.inference.head, house.inference.reply = SSE, [b'data: {"a":1}\n\n']
+    house.inference.fails = UnavailableError("the engine was killed")
+
+    reply = await house.ask(model="tiny", stream=True)
+
+    first, error, done = chunks(reply.content)
+    assert first == {"a": 1}
+    assert error["error"]["message"] == "the engine was killed"
+    assert done == "[DONE]"
+
+
+async def test_a_models_server_that_says_nothing_is_an_error(house: House) -> None:
+    house.inference.head, house.inference.reply = None, []
+
+    assert (await house.ask(model="tiny")).status_code == 502
+
+
+async def test_texts_become_vectors(house: House) -> None:
+    made = (await house.client.post("/v1/embeddings", json={"model": "mini", "input": ["a", "b"]})).json()
+
+    assert [row["embedding"] for row in made["data"]] == [[1.0, 0.0], [1.0, 0.0]]
+    refused = await house.client.post("/v1/embeddings", json={"model": "maxi", "input": "a"})
+    assert refused.status_code == 404
+    assert "mini" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"messages": []}', b'{"model": "fireside"}', b'{"model": "fireside", "messages": []}']
+)
+async def test_a_wrong_request_is_the_clients_error_in_openais_shape(house: House, body: bytes) -> None:
+    reply = await house.client.post(COMPLETIONS, content=body)
+
+    assert reply.status_code == 422
+    assert reply.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_who_may_not_use_models_is_refused(tmp_path: Path) -> None:
+    bystander = user_identity(USER_ID, roles=[], permissions=[])
+    async with gateway(FakeInference(), page=tmp_path, identity=bystander) as client:
+        reply = await client.get("/v1/models")
+
+    assert reply.status_code == 403
