@@ -12,11 +12,14 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from fireside.testing.cluster import free_port
 from tests.needs import need, need_program
 
 REDIS_URL = os.environ.get("FIRESIDE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 WAIT_S = 15.0
 CLUSTER_SLOTS = 16384
+CLUSTER_BUS = 10_000
+"""How far above the port of its clients a server of a cluster listens for the others."""
 
 
 def need_redis() -> str:
@@ -28,21 +31,11 @@ def need_redis() -> str:
     return REDIS_URL
 
 
-def free_port() -> int:
-    """A port that nobody listens on, and whose cluster bus (10000 higher) is free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            if port < 50000 and second.connect_ex(("127.0.0.1", port + 10000)) != 0:
-                return port
-
-
 class RedisServer:
     """One process of `redis-server`, that keeps nothing on disk."""
 
     def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
-        self.port = port or free_port()
+        self.port = port or free_port(CLUSTER_BUS)
         self._folder = folder / str(self.port)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._options = options

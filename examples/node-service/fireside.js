@@ -56,6 +56,12 @@ function identityFrom(claims) {
 	return { kind, name, user, roles, permissions, session };
 }
 
+/**
+ * Moleculer loses such an error, and never ends the stream, when it arrives in one go with the first chunk: the caller
+ * has then had no chance to listen. One turn of the event loop gives it that.
+ */
+const endsStreamInError = ({ stream, seq, success }) => stream === false && seq > 0 && !success;
+
 /** The identity of this broker when it acts for nobody but itself. */
 function itself(nodeID) {
 	return { kind: "service", name: nodeID, user: null, roles: [], permissions: [], session: null };
@@ -90,10 +96,11 @@ function fireside(clusterKey) {
 			});
 		},
 
-		/** Learns from each announcement whether the node has the cluster key. */
+		/** Learns from each announcement whether the node has the cluster key, and sees that no stream loses its error. */
 		transitMessageHandler(next) {
-			return (command, packet) => {
+			return async (command, packet) => {
 				if (command === "INFO") note(packet.payload);
+				if (command === "RES" && endsStreamInError(packet.payload)) await new Promise(setImmediate);
 				return next(command, packet);
 			};
 		},

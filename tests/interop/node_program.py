@@ -8,9 +8,12 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,13 @@ class NodeProgram:
         if "error" in told:
             raise JsError(told["error"])
         return told["result"]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have it hold still; what is sent to it meanwhile reaches it in one go."""
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it without a farewell."""

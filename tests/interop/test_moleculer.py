@@ -155,6 +155,20 @@ async def test_streams_to_node_arrive_in_order_and_end_with_their_error(neighbou
 
 
 @pytest.mark.requirement("P7")
+async def test_an_error_that_reaches_node_in_one_go_with_the_stream_ends_it(neighbours: Neighbours, ours: Ours) -> None:
+    params = {"upto": 9, "failAt": 5}
+    for attempt in range(10):
+        call = neighbours.program.do("call", node="js-1", action="desk.numbers", params=params, collect=True)
+        pending = asyncio.ensure_future(call)
+        await asyncio.sleep(attempt * 0.0003)
+        with neighbours.program.held():
+            await asyncio.sleep(0.1)
+        failing = await pending
+
+        assert (len(failing["items"]), failing["error"]["code"]) == (5, 409)
+
+
+@pytest.mark.requirement("P7")
 async def test_bytes_go_with_a_request_in_both_directions(
     neighbours: Neighbours, ours: Ours, someone: Identity
 ) -> None:

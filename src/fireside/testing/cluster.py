@@ -221,13 +221,28 @@ def running_cluster(
         cluster.stop()
 
 
-def free_port() -> int:
-    """A port of this machine that nothing listens on, and that stays free while its server is away.
+def free_port(*further: int) -> int:
+    """A port of this machine for a server on 127.0.0.1, given to nobody else while this process lives.
 
-    It is below those that systems give to outgoing connections: one of these could take it in the meantime.
+    It stays free while its server is away: it is below the ports that systems give to outgoing connections.
+
+    Args:
+        further: How far above it other ports lie that its server takes too.
     """
+    first, end = _SERVER_PORTS
     while True:
-        port = random.randrange(*_SERVER_PORTS)  # noqa: S311 - no secret hangs on it
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = random.randrange(first, end - max(further, default=0))  # noqa: S311 - no secret hangs on it
+        if all(_claim(port + distance) for distance in (0, *further)):
             return port
+
+
+def _claim(port: int) -> bool:
+    """Whether nobody listens on it or has claimed it. A claim is the UDP port of that number, held open to the end."""
+    with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as claim:
+        try:
+            probe.bind(("127.0.0.1", port))
+            claim.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        claim.detach()
+    return True
