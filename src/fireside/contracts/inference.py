@@ -13,6 +13,7 @@ from fireside.contracts.base import Action, Contract, Nothing, Signal, StreamAct
 
 ModelRole = Literal["intent", "answer", "summary", "judge"]
 AnswerStyle = Literal["quote", "write"]
+ChatPriority = Literal["interactive", "background"]
 ModelState = Literal["ready", "loading", "failed", "remote"]
 
 
@@ -24,7 +25,10 @@ class ChatMessage(Contract):
 
 
 class Chat(Contract):
-    """A prompt for the named model, or for the first model of the role that can answer."""
+    """A prompt for the named model, or for the first model of the role that can answer.
+
+    `priority`: `background` for what nobody waits for; it gets a place when nothing else waits for one.
+    """
 
     messages: tuple[ChatMessage, ...] = Field(min_length=1)
     model: str | None = None
@@ -34,6 +38,18 @@ class Chat(Contract):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     response_format: dict[str, Any] | None = None
+    priority: ChatPriority = "interactive"
+
+
+class ChatQueued(Contract):
+    """All places of the model are taken. Comes before the first delta, and again when the place in the line changes.
+
+    `ahead`: requests that come before this one. `expected_wait_s`: from how long the last requests took.
+    """
+
+    type: Literal["queued"] = "queued"
+    ahead: int
+    expected_wait_s: float
 
 
 class ChatDelta(Contract):
@@ -115,10 +131,13 @@ class ModelReady(Signal):
     name: str
 
 
-CHAT = StreamAction[Chat, ChatDelta | ChatEnd](
-    "inference.chat", Chat, ChatDelta | ChatEnd, access="models:use", timeout_s=120.0
+CHAT = StreamAction[Chat, ChatQueued | ChatDelta | ChatEnd](
+    "inference.chat", Chat, ChatQueued | ChatDelta | ChatEnd, access="models:use", timeout_s=120.0
 )
-"""Deltas, then exactly one end. Raises `UnavailableError` when no model of the chain can answer."""
+"""Where it stands in line, while it waits; deltas; then exactly one end.
+
+Raises `UnavailableError` when no model of the chain can answer.
+"""
 
 FORWARD = StreamAction[Forward, ForwardHead | ForwardChunk](
     "inference.forward", Forward, ForwardHead | ForwardChunk, access="models:use", timeout_s=300.0

@@ -15,17 +15,20 @@ from fireside.contracts.inference import (
     ChatDelta,
     ChatEnd,
     ChatMessage,
+    ChatQueued,
     Forward,
     ForwardChunk,
     ForwardHead,
     ModelReady,
     ProfileQuery,
 )
+from fireside.core.clock import SystemClock
 from fireside.core.errors import InvalidInputError, NotFoundError, UnavailableError, UpstreamError
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId, new_id
 from fireside.ports.model_engine import EngineAddress, EngineStatus
 from fireside.runtime.mesh import Context, Service, on_signal
+from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.service import InferenceService
 from fireside.testing.mesh import local_node
@@ -57,6 +60,7 @@ def served(name: str, server: ScriptedModel, *, upstream: str | None = None, eng
         name=name,
         upstream_name=upstream or name,
         server=server,
+        queue=FairQueue(places=2, most_waiting=2, clock=SystemClock()),
         answer_style="write",
         context_tokens=1000,
         engine=engine,
@@ -213,3 +217,40 @@ async def test_everyone_hears_of_an_engine_that_became_ready_each_time_it_does()
         for _ in range(2):
             engine.on_ready()
             assert await asyncio.wait_for(listener.heard.get(), 10) == "local"
+
+
+@pytest.mark.requirement("I6")
+async def test_who_waits_for_a_place_is_told_and_who_leaves_gives_it_to_the_next(house: House) -> None:
+    house.first.gate = asyncio.Event()
+    streams = [house.context.stream(CHAT, Chat(messages=HELLO, model="one")) for _ in range(3)]
+    begun = [asyncio.ensure_future(anext(stream)) for stream in streams[:2]]
+    await asyncio.sleep(0)
+    queued = await anext(streams[2])
+    assert isinstance(queued, ChatQueued)
+    assert queued.ahead == 0
+
+    begun[0].cancel()
+    await asyncio.gather(begun[0], return_exceptions=True)
+    house.first.gate.set()
+    rest = [item async for item in streams[2]]
+
+    assert "".join(item.text for item in rest if isinstance(item, ChatDelta)) == "hello there"
+    assert isinstance(await begun[1], ChatDelta)
+    await streams[1].aclose()
+
+
+@pytest.mark.requirement("I6")
+async def test_when_too_many_wait_for_a_model_the_next_one_answers(house: House) -> None:
+    house.first.gate = asyncio.Event()
+    streams = [house.context.stream(CHAT, Chat(messages=HELLO, model="one")) for _ in range(4)]
+    begun = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await asyncio.sleep(0.01)
+
+    items = await house.chat(model="one")
+
+    assert isinstance(items[-1], ChatEnd)
+    assert (items[-1].model, items[-1].fallback) == ("two", True)
+    house.first.gate.set()
+    await asyncio.gather(*begun)
+    for stream in streams:
+        await stream.aclose()

@@ -8,7 +8,7 @@ import numpy as np
 
 from fireside.contracts.answer import Passage, Usage
 from fireside.contracts.embeddings import EMBED, Embeddings, EmbedTexts
-from fireside.contracts.inference import CHAT, PROFILE, Chat, ChatDelta, ChatEnd, ModelProfile, ProfileQuery
+from fireside.contracts.inference import CHAT, PROFILE, Chat, ChatDelta, ChatEnd, ChatQueued, ModelProfile, ProfileQuery
 from fireside.core.errors import NotFoundError, UnavailableError
 from fireside.core.ids import ChunkId, DocumentId, new_id
 from fireside.core.lexicon import content_terms
@@ -55,6 +55,7 @@ class ScriptedModel(Service):
         self.is_fallback = False
         self.hangs = False
         self.is_absent = False
+        self.waits: list[int] = []
         self.requests: list[Chat] = []
         self.stopped = asyncio.Event()
 
@@ -74,9 +75,11 @@ class ScriptedModel(Service):
         )
 
     @stream_action(CHAT)
-    async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatDelta | ChatEnd]:
+    async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd]:
         self.requests.append(request)
         try:
+            for ahead in self.waits:
+                yield ChatQueued(ahead=ahead, expected_wait_s=ahead * 4.0)
             for index, text in enumerate(self.says):
                 if self.fails_after == index:
                     raise UnavailableError("the engine stopped")

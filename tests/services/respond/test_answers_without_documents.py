@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fireside.contracts.answer import Turn
+from fireside.contracts.answer import Step, Turn
 from fireside.contracts.inference import ModelReady
 from fireside.core.errors import UnavailableError
 
@@ -109,3 +109,18 @@ async def test_a_model_that_cannot_be_warmed_does_no_harm(answering: Respond) ->
     answering.model.fails_after, answering.model.says = None, ["Yes."]
 
     assert (await answering.ask("Write a poem", analysis=GENERAL)).final.content == "Yes."
+
+
+@pytest.mark.requirement("I6")
+async def test_the_wait_for_the_model_is_shown_as_a_step(answering: Respond) -> None:
+    answering.model.says, answering.model.waits = ["Roses."], [2, 1]
+
+    heard = await answering.ask("Write a poem", analysis=GENERAL)
+
+    steps = [(step.status, step.detail) for step in heard.of(Step) if step.name == "queue"]
+    assert steps == [
+        ("started", "2 requests are ahead of this one; about 8 s"),
+        ("started", "1 request is ahead of this one; about 4 s"),
+        ("done", ""),
+    ]
+    assert heard.final.content == "Roses."

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from fireside.contracts import respond
-from fireside.contracts.answer import Token, Turn
+from fireside.contracts.answer import Step, Token, Turn
 from fireside.core.errors import NotFoundError
 
 from .conftest import Respond
@@ -209,3 +209,12 @@ async def test_a_reader_who_goes_away_stops_the_model(writing: Respond) -> None:
 async def test_an_unknown_model_is_an_error_not_a_silent_substitute(writing: Respond) -> None:
     with pytest.raises(NotFoundError):
         await writing.ask(QUESTION, [LEAVE], model="unknown")
+
+
+async def test_the_wait_for_the_model_is_shown_before_its_words(writing: Respond) -> None:
+    writing.model.says, writing.model.waits = ["You may carry over at most 240 hours of annual leave. "], [1]
+
+    heard = await writing.ask(QUESTION, [LEAVE])
+
+    order = [type(event) for event in heard.events if isinstance(event, Token) or getattr(event, "name", "") == "queue"]
+    assert order == [Step, Step, Token]

@@ -7,19 +7,21 @@ from fireside.contracts.inference import AnswerStyle
 from fireside.ports.language_model import LanguageModelServer
 from fireside.ports.model_engine import ModelEngine
 from fireside.services.inference.errors import UnknownModelError
+from fireside.services.inference.fair_queue import FairQueue
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
     """A model that users know as `name` and its server as `upstream_name`.
 
-    `engine` is set when the model runs on this machine. `answer_style` and `context_tokens` are facts about the
-    model that decide how it is used.
+    `queue` hands out the places of its server. `engine` is set when the model runs on this machine. `answer_style` and
+    `context_tokens` are facts about the model that decide how it is used.
     """
 
     name: str
     upstream_name: str
     server: LanguageModelServer
+    queue: FairQueue
     answer_style: AnswerStyle
     context_tokens: int
     engine: ModelEngine | None = None

@@ -1,7 +1,7 @@
 """The inference service: answers prompts with the first model of a chain that can, and passes requests through."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -17,6 +17,7 @@ from fireside.contracts.inference import (
     Chat,
     ChatDelta,
     ChatEnd,
+    ChatQueued,
     Forward,
     ForwardChunk,
     ForwardHead,
@@ -85,7 +86,7 @@ class InferenceService(Service):
         return Models(items=tuple(_profile(model) for model in self._catalogue.models))
 
     @stream_action(CHAT)
-    async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatDelta | ChatEnd, None]:  # noqa: ARG002
+    async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd, None]:
         """Answer a prompt; a model that fails before its first word is replaced by the next of the chain.
 
         Raises:
@@ -96,10 +97,13 @@ class InferenceService(Service):
         for position, model in enumerate(self._catalogue.candidates(request.model)):
             begun = False
             try:
-                async with aclosing(model.server.chat(_prompt(request, model))) as items:
-                    async for item in items:
-                        begun = True
-                        yield _item(item, model=model.name, fallback=position > 0)
+                with model.queue.join(_asker(context), request.priority) as ticket:
+                    async for place in ticket.wait():
+                        yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
+                    async with aclosing(model.server.chat(_prompt(request, model))) as items:
+                        async for item in items:
+                            begun = True
+                            yield _item(item, model=model.name, fallback=position > 0)
                 return
             except FiresideError as error:
                 if begun or not error.retryable:
@@ -108,28 +112,32 @@ class InferenceService(Service):
         raise failure
 
     @stream_action(FORWARD)
-    async def forward(
-        self,
-        context: Context,  # noqa: ARG002 - access is checked before
-        request: Forward,
-    ) -> AsyncGenerator[ForwardHead | ForwardChunk, None]:
+    async def forward(self, context: Context, request: Forward) -> AsyncGenerator[ForwardHead | ForwardChunk, None]:
         """Pass a compatible client's request to the server of its model, and the reply back as bytes.
 
         Raises:
             UnknownModelError: There is no model of that name.
             UnavailableError: Its server cannot be reached.
+            OverloadedError: Too many wait for it already.
         """
         model = self._catalogue.get(request.model)
-        async with model.server.forward(request.path, _renamed(request, model)) as reply:
-            yield ForwardHead(status=reply.status, media_type=reply.media_type)
-            async for data in reply.chunks:
-                yield ForwardChunk.model_construct(data=data)
+        with model.queue.join(_asker(context)) as ticket:
+            async for _ in ticket.wait():
+                pass
+            async with model.server.forward(request.path, _renamed(request, model)) as reply:
+                yield ForwardHead(status=reply.status, media_type=reply.media_type)
+                async for data in reply.chunks:
+                    yield ForwardChunk.model_construct(data=data)
 
     def _first(self, name: str | None) -> ServedModel:
         candidates = self._catalogue.candidates(name)
         if not candidates:
             raise UnavailableError("no model is served; see 'fireside doctor'")
         return candidates[0]
+
+
+def _asker(context: Context) -> Hashable:
+    return context.identity.user_id or context.identity.name
 
 
 def _prompt(request: Chat, model: ServedModel) -> Prompt:

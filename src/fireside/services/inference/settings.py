@@ -19,6 +19,9 @@ class ModelServerSettings(BaseModel):
     api_key: SecretStr = Field(default=SecretStr(""), description="Its key; empty for none.")
     answer_style: AnswerStyle = Field(default="write", description="Whether its models write or only quote.")
     context_tokens: int = Field(default=32768, gt=0, description="The window of its models, in tokens.")
+    parallel: int | None = Field(
+        default=None, gt=0, description="How many requests it gets at once; any number if null."
+    )
 
 
 class InferenceSettings(BaseSettings):
@@ -40,6 +43,9 @@ class InferenceSettings(BaseSettings):
     parallel: int = Field(default=4, gt=0, description="How many requests the embedded engine generates at once.")
     threads: int = Field(default=0, ge=0, description="Its processor threads; 0 for all cores.")
     prompt_cache_mib: int = Field(default=64, ge=0, description="Its memory for prompts likely to come again, in MiB.")
+    max_waiting: int = Field(
+        default=100, ge=0, description="How many requests may wait for a place of one engine or server."
+    )
     load_wait_s: float = Field(default=30.0, gt=0, description="Longest wait of a request for a model to load, in s.")
     servers: tuple[ModelServerSettings, ...] = Field(
         default=(),

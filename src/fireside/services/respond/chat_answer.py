@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from fireside.contracts import inference
-from fireside.contracts.answer import AnswerEvent, Token, Turn
+from fireside.contracts.answer import AnswerEvent, Step, Token, Turn
 from fireside.contracts.inference import Chat, ChatEnd, ChatMessage
 from fireside.contracts.think import Intent
 from fireside.core.errors import FiresideError
 from fireside.services.respond.budget import ContextBudget, fit_context
+from fireside.services.respond.model_stream import model_stream
 from fireside.services.respond.phrases import PhraseName, phrase
 from fireside.services.respond.prompt import chat_messages, instructions
 from fireside.services.respond.task import AnswerTask, Outcome, closing_events, step
@@ -44,9 +44,11 @@ async def chat(task: AnswerTask) -> AsyncGenerator[AnswerEvent]:
     begun = task.clock.monotonic()
     text, end = "", None
     try:
-        async with aclosing(task.context.stream(inference.CHAT, chat_request(task))) as items:
+        async with aclosing(model_stream(task, chat_request(task))) as items:
             async for item in items:
-                if isinstance(item, ChatEnd):
+                if isinstance(item, Step):
+                    yield item
+                elif isinstance(item, ChatEnd):
                     end = item
                 else:
                     text += item.text

@@ -51,7 +51,7 @@ class RespondService(Service):
     async def warm(self, context: Context, signal: ModelReady) -> None:
         """Have a model read the instructions that every talk begins with, so that the first asker need not wait."""
         messages = chat_messages(template("chat"), (), "Hello")
-        request = Chat(messages=messages, model=signal.name, max_tokens=1)
+        request = Chat(messages=messages, model=signal.name, max_tokens=1, priority="background")
         with suppress(FiresideError):  # it is only slower without
             async with aclosing(context.as_service(self.name).stream(inference.CHAT, request)) as items:
                 async for _ in items:

@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from fireside.contracts import inference
-from fireside.contracts.answer import AnswerEvent, Claim, Passage, Source, Sources, Span, Token
+from fireside.contracts.answer import AnswerEvent, Claim, Passage, Source, Sources, Span, Step, Token
 from fireside.contracts.inference import Chat, ChatEnd
 from fireside.core.errors import FiresideError
 from fireside.services.respond.attribution import AttributedSentence, attribute
 from fireside.services.respond.budget import ContextBudget, FittedContext, fit_context
 from fireside.services.respond.grounding import nearest_range
 from fireside.services.respond.model import make_source
+from fireside.services.respond.model_stream import model_stream
 from fireside.services.respond.prompt import NOT_FOUND_MARK, chat_messages, instructions, passages_and_question
 from fireside.services.respond.quote_answer import quote
 from fireside.services.respond.quoting import harmless
@@ -41,8 +41,8 @@ async def write(task: AnswerTask, reading: Reading) -> AsyncGenerator[AnswerEven
     sources = tuple(make_source(n, passage) for n, passage in enumerate(fitted.passages, 1))
     yield Sources(sources=sources)
     written = _Written()
-    async for token in _checked_tokens(task, fitted, written):
-        yield token
+    async for event in _checked(task, fitted, written):
+        yield event
     if not written.kept:
         task.degraded.append("What the model wrote was not borne out by the documents; they are quoted instead.")
         yield step(task, "respond", "write", "failed", begun=begun)
@@ -56,10 +56,13 @@ async def write(task: AnswerTask, reading: Reading) -> AsyncGenerator[AnswerEven
         yield event
 
 
-async def _checked_tokens(task: AnswerTask, fitted: FittedContext, written: _Written) -> AsyncIterator[Token]:
+async def _checked(task: AnswerTask, fitted: FittedContext, written: _Written) -> AsyncIterator[Step | Token]:
     try:
         async with aclosing(_pieces(task, fitted, written)) as pieces:
             async for piece in pieces:
+                if isinstance(piece, Step):
+                    yield piece
+                    continue
                 for token in _check(task, fitted.passages, piece, written):
                     yield token
     except FiresideError:
@@ -68,12 +71,14 @@ async def _checked_tokens(task: AnswerTask, fitted: FittedContext, written: _Wri
     task.note_fallback(written.end)
 
 
-async def _pieces(task: AnswerTask, fitted: FittedContext, written: _Written) -> AsyncGenerator[str]:
-    """The model's text, a finished sentence at a time."""
+async def _pieces(task: AnswerTask, fitted: FittedContext, written: _Written) -> AsyncGenerator[Step | str]:
+    """The model's text, a finished sentence at a time, after the steps of waiting for it."""
     stream = SentenceStream()
-    async with aclosing(task.context.stream(inference.CHAT, _chat(task, fitted))) as items:
+    async with aclosing(model_stream(task, _chat(task, fitted))) as items:
         async for item in items:
-            if isinstance(item, ChatEnd):
+            if isinstance(item, Step):
+                yield item
+            elif isinstance(item, ChatEnd):
                 written.end = item
             else:
                 for piece in stream.add(item.text):

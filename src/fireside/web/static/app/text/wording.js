@@ -6,10 +6,12 @@ const STEP_NAMES = {
   respond: "Writing the answer",
   check: "Checking it against the sources",
 };
+const WAITING_NAME = "Waiting for the model";
 const STEP_DONE = { think: "Understood", act: "Searched", respond: "Wrote", check: "Checked" };
 
 /** A step in the present, for a person: its own name when the server gave a readable one. */
 export function stepName({ stage, name }) {
+  if (name === "queue") return WAITING_NAME;
   if (!name || name === stage || /^[a-z0-9_.-]+$/.test(name)) return STEP_NAMES[stage] ?? name ?? "Working";
   return name;
 }
