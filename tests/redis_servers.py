@@ -16,7 +16,7 @@ from fireside.testing.cluster import free_port
 from tests.needs import need, need_program
 
 REDIS_URL = os.environ.get("FIRESIDE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
-WAIT_S = 15.0
+WAIT_S = 60.0
 CLUSTER_SLOTS = 16384
 CLUSTER_BUS = 10_000
 """How far above the port of its clients a server of a cluster listens for the others."""

@@ -42,12 +42,14 @@ def test_an_empty_question_is_refused_before_anything_is_sent(fireside: CommandL
 
 
 def test_ctrl_c_stops_the_answer_on_the_server_too(fireside: CommandLine, server: FiresideProcess) -> None:
-    before = {each["id"] for each in server.call("GET", "/api/v1/conversations")["items"]}
-    asking = fireside.begin("ask", "Write a very long story about the sea, with many chapters.", "--mode", "general")
-    answer = _begun_answer(server, before)
-
-    asking.send_signal(signal.SIGINT)
-    _, err = asking.communicate(timeout=30)
+    for _ in range(5):  # a short answer may end before it can be stopped
+        before = {each["id"] for each in server.call("GET", "/api/v1/conversations")["items"]}
+        asking = fireside.begin("ask", "Write a very long story about the sea, with chapters.", "--mode", "general")
+        answer = _begun_answer(server, before)
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=60)
+        if asking.returncode != 0:
+            break
 
     assert asking.returncode == 130
     assert err.endswith("error: stopped\n")
@@ -63,7 +65,6 @@ def _begun_answer(server: FiresideProcess, before: set[str]) -> dict[str, str]:
                 continue
             for message in server.call("GET", f"/api/v1/conversations/{conversation['id']}/messages")["items"]:
                 if message["role"] == "assistant" and message["content"]:
-                    assert message["state"] == "streaming", "the answer ended before it could be stopped"
                     return message
         time.sleep(0.02)
     raise AssertionError("no answer began")

@@ -17,7 +17,7 @@ with running_cluster(pathlib.Path(sys.argv[1]), {"thinker": ["think"]}, environm
     print(cluster.nodes["thinker"].pid, flush=True)
     time.sleep(600)
 """
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 def is_alive(pid: int) -> bool:

@@ -112,7 +112,7 @@ async def test_a_service_in_node_searches_on_behalf_of_a_user_and_is_listed(
 @pytest.mark.parametrize("key", ["another key", ""])
 def test_without_the_cluster_key_it_is_refused(house: FiresideProcess, cluster: dict[str, str], key: str) -> None:
     with start(cluster, FIRESIDE_NODE_ID="thief", FIRESIDE_CLUSTER_KEY=key) as program:
-        told, _ = program.communicate(timeout=20)
+        told, _ = program.communicate(timeout=60)
 
     assert told == "refused (unauthenticated): is FIRESIDE_CLUSTER_KEY the key of this cluster?\n"
     assert program.returncode == 1

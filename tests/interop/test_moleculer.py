@@ -264,7 +264,7 @@ async def test_a_node_that_is_killed_is_gone_after_the_timeout_and_one_that_stop
         still_there = "killed" in seen()
     finally:
         program.kill()
-    in_time = await watching.wait_until(lambda: "killed" not in seen(), timeout_s=5.0)
+    in_time = await watching.wait_until(lambda: "killed" not in seen(), timeout_s=WAIT_S)
     await watching.stop()
 
     assert (at_once, still_there, in_time) == (True, True, True)

@@ -62,7 +62,7 @@ async def temporary_database(
             await database.close()
 
 
-async def job_that_ended(context: Context, service: str, job_id: JobId, *, within_s: float = 20.0) -> JobView:
+async def job_that_ended(context: Context, service: str, job_id: JobId, *, within_s: float = 60.0) -> JobView:
     """Wait for a job of a service to succeed, fail for good or be cancelled.
 
     Args:
@@ -83,7 +83,7 @@ async def job_that_ended(context: Context, service: str, job_id: JobId, *, withi
     return await eventually(ended, within_s=within_s)
 
 
-async def eventually(look: Callable[[], Awaitable[SeenT | None]], *, within_s: float = 20.0) -> SeenT:
+async def eventually(look: Callable[[], Awaitable[SeenT | None]], *, within_s: float = 60.0) -> SeenT:
     """Look again and again until there is something to see.
 
     Raises:

@@ -12,7 +12,7 @@ from fireside.ports.transporter import Receiver, Transporter, TransporterError
 from fireside.runtime.mesh import MeshSettings, Node, Service, Tools
 
 TEST_CLUSTER_KEY = SecretStr("a cluster key for tests, of no worth elsewhere")
-WAIT_S = 10.0
+WAIT_S = 30.0
 """How long tests wait for something that should come at once."""
 
 

@@ -22,9 +22,9 @@ from fireside.runtime.caching import Cache
 from fireside.runtime.metrics import Metrics
 from tests.redis_servers import Cluster, Watched, redis_cluster, watched_by_sentinels
 
-LOST_WITHIN_S = 1.0
+LOST_WITHIN_S = 5.0
 """How long before the master's death an acknowledged write may have been made that is lost."""
-BACK_WITHIN_S = 10.0
+BACK_WITHIN_S = 25.0
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Load:
     number: int = 0
 
     async def write_until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not done():
                 self.number += 1
                 key = f"k{self.number}"
@@ -80,7 +80,7 @@ async def survives(url: str, kill: Callable[[], Awaitable[None]]) -> None:
     assert max(load.failed_at) - killed_at < BACK_WITHIN_S
     assert load.number > 200
     assert all(at > killed_at - LOST_WITHIN_S for at in await load.lost())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await cache.check()).status != "ok":
             await asyncio.sleep(0.05)
     await load.store.aclose()

@@ -10,7 +10,7 @@ import pytest
 from fireside.adapters.embedder.batching import BatchingWorker, Model, TokenIds
 from fireside.ports.embedder import EmbedderFailedError, EmbedderUnavailableError, Vectors
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class FakeModel:

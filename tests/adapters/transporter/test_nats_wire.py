@@ -11,7 +11,7 @@ import pytest
 from fireside.adapters.transporter.nats_wire import NatsWire
 from fireside.ports.transporter import TransporterError
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class ScriptedServer:

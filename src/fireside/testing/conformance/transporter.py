@@ -8,7 +8,7 @@ import pytest
 from fireside.ports.transporter import Transporter, TransporterError
 
 MakeTransporter = Callable[[str], Awaitable[Transporter]]
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Station:
