@@ -42,18 +42,24 @@ def test_an_empty_question_is_refused_before_anything_is_sent(fireside: CommandL
 
 
 def test_ctrl_c_stops_the_answer_on_the_server_too(fireside: CommandLine, server: FiresideProcess) -> None:
-    for _ in range(5):  # a short answer may end before it can be stopped
-        before = {each["id"] for each in server.call("GET", "/api/v1/conversations")["items"]}
-        asking = fireside.begin("ask", "Write a very long story about the sea, with chapters.", "--mode", "general")
-        answer = _begun_answer(server, before)
-        asking.send_signal(signal.SIGINT)
-        _, err = asking.communicate(timeout=60)
-        if asking.returncode != 0:
+    code, err, state = 0, "", ""
+    for _ in range(5):
+        code, err, state = _ask_and_stop(fireside, server)
+        if code != 0:  # else the answer had ended before it could be stopped
             break
 
-    assert asking.returncode == 130
+    assert (code, state) == (130, "stopped")
     assert err.endswith("error: stopped\n")
-    assert server.call("GET", f"/api/v1/messages/{answer['id']}")["state"] == "stopped"
+
+
+def _ask_and_stop(fireside: CommandLine, server: FiresideProcess) -> tuple[int, str, str]:
+    """Exit code and errors of a question that is interrupted in the middle of its answer, and the answer's state."""
+    before = {each["id"] for each in server.call("GET", "/api/v1/conversations")["items"]}
+    asking = fireside.begin("ask", "Write a very long story about the sea, with many chapters.", "--mode", "general")
+    answer = _begun_answer(server, before)
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=60)
+    return asking.returncode, err, server.call("GET", f"/api/v1/messages/{answer['id']}")["state"]
 
 
 def _begun_answer(server: FiresideProcess, before: set[str]) -> dict[str, str]:
