@@ -120,10 +120,11 @@ class OwnCluster:
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Start, and wait until it answers."""
+    def start(self, *, fsync: bool = False) -> None:
+        """Start, and wait until it answers. Without `fsync` it is quicker, and not safe from the machine's failure."""
         command = [str(PROGRAMS / "postgres"), "-D", str(self.folder), "-p", str(self.port), "-k", str(self.folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=20"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if fsync else 'off'}"]
+        command += ["-c", "max_connections=20"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres())
         deadline = monotonic() + 30
         while True:

@@ -133,12 +133,16 @@ class OwnServer:
 
 
 class RedisServer(OwnServer):
-    """Redis that syncs every write before it answers."""
+    """Redis that syncs every write before it answers, unless told otherwise."""
 
     program, scheme = "redis-server", "redis"
 
+    def __init__(self, folder: Path, *, sync: str = "always") -> None:
+        super().__init__(folder)
+        self._sync = sync
+
     def command(self) -> list[str]:
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        durable = ["--appendonly", "yes", "--appendfsync", self._sync, "--save", ""]
         place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
         return [need_program(self.program), *place, *durable]
 
@@ -148,13 +152,24 @@ class RedisServer(OwnServer):
 
 
 class NatsServer(OwnServer):
-    """NATS with JetStream."""
+    """NATS with JetStream.
+
+    Args:
+        program: Another than the first in the path.
+        sync: How often it syncs what it stores; its default when empty, and since 2.10 `always`, too.
+    """
 
     program, scheme = "nats-server", "nats"
 
+    def __init__(self, folder: Path, *, program: str = "", sync: str = "") -> None:
+        super().__init__(folder)
+        self._program, self._sync = program, sync
+
     def command(self) -> list[str]:
-        place = ["-a", "127.0.0.1", "-p", str(self.port)]
-        return [need_program(self.program), *place, "-js", "-sd", str(self.folder / "jetstream")]
+        config = self.folder / "nats.conf"
+        sync = f", sync_interval: {self._sync}" if self._sync else ""
+        config.write_text(f'jetstream {{ store_dir: "{self.folder / "jetstream"}"{sync} }}\n')
+        return [self._program or need_program(self.program), "-a", "127.0.0.1", "-p", str(self.port), "-c", str(config)]
 
     def answers(self, connection: socket.socket) -> bool:
         return b'"jetstream":true' in connection.recv(4096)
