@@ -1,4 +1,4 @@
-"""Servers of a test's own: Redis, NATS with JetStream, and RabbitMQ, each a process on a free port of this machine.
+"""Servers of a test's own: Redis, NATS with JetStream, RabbitMQ, MongoDB, each a process on a free port of the machine.
 
 A test may stop, kill and pause them as it likes, which it must never do to a server that others use. They keep their
 data in a folder of the test's, on the same port, so that they go on where they were when started again:
@@ -13,9 +13,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -173,6 +175,25 @@ class NatsServer(OwnServer):
 
     def answers(self, connection: socket.socket) -> bool:
         return b'"jetstream":true' in connection.recv(4096)
+
+
+class MongoServer(OwnServer):
+    """SecantusDB, a server that speaks MongoDB's protocol, which syncs every commit."""
+
+    program, scheme = "secantus", "mongodb"
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder)
+        self._options = options
+
+    def command(self) -> list[str]:
+        need(find_spec(self.program) is not None, "the package SecantusDB, a server that speaks MongoDB")
+        place = ["--port", str(self.port), "--storage-path", str(self.folder / "data")]
+        limits = ["--cache-size", "64M", "--log-level", "ERROR", "--sync-on-commit"]
+        return [sys.executable, "-m", self.program, *place, *limits, *self._options]
+
+    def answers(self, connection: socket.socket) -> bool:
+        return connection.fileno() >= 0
 
 
 class RabbitServer(OwnServer):
