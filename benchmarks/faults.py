@@ -1,4 +1,4 @@
-"""A whole cluster under load whose parts are killed, paused and cut off one after the other, and what came of it.
+"""A cluster and a whole node under load, whose parts are killed, paused and cut off in turn, and what came of it.
 
 Run `python -m benchmarks faults`. Starts brokers of its own and a database on the PostgreSQL server of the tests. Goal:
 nothing lost, nothing doubled, every failure clear, and none once a dead node of two is known to be gone.
@@ -6,25 +6,30 @@ nothing lost, nothing doubled, every failure clear, and none once a dead node of
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.faults import FAULTS, Outcome, suffer
-from tests.faults.setting import whole_setting
+from tests.faults.faults import FAULTS_OF_A_CLUSTER, FAULTS_OF_A_WHOLE_NODE, Fault, Outcome, SettingT, suffer
+from tests.faults.setting import cluster_setting, whole_node_setting
 from tests.postgresql import SERVER, PostgresqlServer
 
 
 def main() -> None:
     """Print a row for each fault."""
-    with (
-        tempfile.TemporaryDirectory(prefix="fireside-") as folder,
-        whole_setting(Path(folder), PostgresqlServer(SERVER)) as setting,
-    ):
-        print("| fault | answered | failed, not clear | failed late | lost | doubled | all well after |")
-        print("|---|---|---|---|---|---|---|")
-        for fault in FAULTS:
-            outcome = asyncio.run(suffer(setting, fault))
-            late = str(len(outcome.late)) if fault.spared else "-"
-            print(f"| {fault.name} | {_counts(outcome)} | {late} | {_effects(outcome)} |", flush=True)
+    print("| fault | answered | failed, not clear | failed late | lost | doubled | all well after |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="fireside-") as folder:
+        with cluster_setting(Path(folder, "cluster"), PostgresqlServer(SERVER)) as cluster:
+            _measure(cluster, FAULTS_OF_A_CLUSTER)
+        with whole_node_setting(Path(folder, "whole")) as whole_node:
+            _measure(whole_node, FAULTS_OF_A_WHOLE_NODE)
+
+
+def _measure(setting: SettingT, faults: Sequence[Fault[SettingT]]) -> None:
+    for fault in faults:
+        outcome = asyncio.run(suffer(setting, fault))
+        late = str(len(outcome.late)) if fault.spared else "-"
+        print(f"| {fault.name} | {_counts(outcome)} | {late} | {_effects(outcome)} |", flush=True)
 
 
 def _counts(outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.databases import migrated_files  # noqa: F401 - a fixture
 from tests.mongodb import mongodb_server, mongodb_url  # noqa: F401 - fixtures
-from tests.postgresql import cluster_folder, own_cluster, postgresql_server, postgresql_url  # noqa: F401 - fixtures
+from tests.postgresql import cluster, own_cluster, postgresql_server, postgresql_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True, scope="session")

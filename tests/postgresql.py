@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,10 +121,11 @@ class OwnCluster:
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Start, and wait until it answers."""
+    def start(self, *, fsync: bool = False) -> None:
+        """Start, and wait until it answers. Without `fsync` it is quicker, and not safe from the machine's failure."""
         command = [str(PROGRAMS / "postgres"), "-D", str(self.folder), "-p", str(self.port), "-k", str(self.folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=20"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if fsync else 'off'}"]
+        command += ["-c", "max_connections=100"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres())
         deadline = monotonic() + 30
         while True:
@@ -149,9 +151,9 @@ def _as_postgres() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "cwd": "/"} if os.geteuid() == 0 else {"cwd": "/"}
 
 
-@pytest.fixture(scope="session")
-def cluster_folder() -> Iterator[Path]:
-    """The folder of a cluster, made once: making one takes seconds."""
+@contextmanager
+def new_cluster() -> Iterator[OwnCluster]:
+    """A server that does not run yet, in a folder that is gone after the context; making it takes seconds."""
     need(present=(PROGRAMS / "initdb").exists(), what=f"the programs of PostgreSQL in {PROGRAMS}")
     with TemporaryDirectory(prefix="fireside-postgresql-") as place:
         folder = Path(place, "data")
@@ -159,13 +161,23 @@ def cluster_folder() -> Iterator[Path]:
             shutil.chown(place, "postgres", "postgres")
         command = [str(PROGRAMS / "initdb"), "-D", str(folder), "-U", "postgres", "-A", "trust", "--no-sync"]
         subprocess.run(command, check=True, capture_output=True, **_as_postgres())
-        yield folder
+        cluster = OwnCluster(folder, free_port())
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[OwnCluster]:
+    """A server, made once."""
+    with new_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def own_cluster(cluster_folder: Path) -> Iterator[OwnCluster]:
+def own_cluster(cluster: OwnCluster) -> Iterator[OwnCluster]:
     """A server that runs, with no tables in it."""
-    cluster = OwnCluster(cluster_folder, free_port())
     cluster.start()
     yield cluster
     if cluster.process is None:

@@ -1,4 +1,4 @@
-"""Servers of a test's own: Redis, NATS with JetStream, and RabbitMQ, each a process on a free port of this machine.
+"""Servers of a test's own: Redis, NATS with JetStream, RabbitMQ, MongoDB, each a process on a free port of the machine.
 
 A test may stop, kill and pause them as it likes, which it must never do to a server that others use. They keep their
 data in a folder of the test's, on the same port, so that they go on where they were when started again:
@@ -13,9 +13,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,12 +135,16 @@ class OwnServer:
 
 
 class RedisServer(OwnServer):
-    """Redis that syncs every write before it answers."""
+    """Redis that syncs every write before it answers, unless told otherwise."""
 
     program, scheme = "redis-server", "redis"
 
+    def __init__(self, folder: Path, *, sync: str = "always") -> None:
+        super().__init__(folder)
+        self._sync = sync
+
     def command(self) -> list[str]:
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        durable = ["--appendonly", "yes", "--appendfsync", self._sync, "--save", ""]
         place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
         return [need_program(self.program), *place, *durable]
 
@@ -148,16 +154,46 @@ class RedisServer(OwnServer):
 
 
 class NatsServer(OwnServer):
-    """NATS with JetStream."""
+    """NATS with JetStream.
+
+    Args:
+        program: Another than the first in the path.
+        sync: How often it syncs what it stores; its default when empty, and since 2.10 `always`, too.
+    """
 
     program, scheme = "nats-server", "nats"
 
+    def __init__(self, folder: Path, *, program: str = "", sync: str = "") -> None:
+        super().__init__(folder)
+        self._program, self._sync = program, sync
+
     def command(self) -> list[str]:
-        place = ["-a", "127.0.0.1", "-p", str(self.port)]
-        return [need_program(self.program), *place, "-js", "-sd", str(self.folder / "jetstream")]
+        config = self.folder / "nats.conf"
+        sync = f", sync_interval: {self._sync}" if self._sync else ""
+        config.write_text(f'jetstream {{ store_dir: "{self.folder / "jetstream"}"{sync} }}\n')
+        return [self._program or need_program(self.program), "-a", "127.0.0.1", "-p", str(self.port), "-c", str(config)]
 
     def answers(self, connection: socket.socket) -> bool:
         return b'"jetstream":true' in connection.recv(4096)
+
+
+class MongoServer(OwnServer):
+    """SecantusDB, a server that speaks MongoDB's protocol, which syncs every commit."""
+
+    program, scheme = "secantus", "mongodb"
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder)
+        self._options = options
+
+    def command(self) -> list[str]:
+        need(find_spec(self.program) is not None, "the package SecantusDB, a server that speaks MongoDB")
+        place = ["--port", str(self.port), "--storage-path", str(self.folder / "data")]
+        limits = ["--cache-size", "64M", "--log-level", "ERROR", "--sync-on-commit"]
+        return [sys.executable, "-m", self.program, *place, *limits, *self._options]
+
+    def answers(self, connection: socket.socket) -> bool:
+        return connection.fileno() >= 0
 
 
 class RabbitServer(OwnServer):

@@ -5,21 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tests.faults.effects import lost_and_doubled
 from tests.faults.load import Attempt, Load, all_kinds_answered_since, under_load
-from tests.faults.setting import HEARTBEAT_TIMEOUT_S, Setting
+from tests.faults.setting import HEARTBEAT_TIMEOUT_S, ClusterSetting, Setting, WholeNodeSetting
 from tests.postgresql import fetch_all
 
-Deed = Callable[[Setting], Awaitable[Any]]
+SettingT = TypeVar("SettingT", bound=Setting)
+Deed = Callable[[SettingT], Awaitable[Any]]
 AWAY_S = 2.0
 NOTICED_S = HEARTBEAT_TIMEOUT_S + 1.2
 """When each node must have noticed that one is gone: the time-out, two signs of life, and air for a busy machine."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class Fault(Generic[SettingT]):
     """One fault.
 
     Attributes:
@@ -31,8 +32,8 @@ class Fault:
     """
 
     name: str
-    strike: Deed
-    mend: Deed
+    strike: Deed[SettingT]
+    mend: Deed[SettingT]
     spared: bool = False
     away_s: float = 0.0
     cuts: bool = False
@@ -64,7 +65,7 @@ class Outcome:
         return self.counts.total() - self.counts["answered"]
 
 
-def killed(name: str, *, spared: bool = False) -> Fault:
+def killed(name: str, *, spared: bool = False) -> Fault[Any]:
     """A node dies at once, and is started anew."""
 
     async def strike(setting: Setting) -> None:
@@ -76,12 +77,27 @@ def killed(name: str, *, spared: bool = False) -> Fault:
     return Fault(f"{name} killed", strike, mend, spared=spared, cuts=name.startswith("gateway"))
 
 
-async def _pause_chat(setting: Setting) -> None:
-    setting.cluster.nodes["chat-2"].pause()
+def away(
+    name: str, go: Callable[[SettingT], Any], back: Callable[[SettingT], Any], *, spared: bool = False
+) -> Fault[SettingT]:
+    """Something goes, and comes back after a while, by calls that may take long."""
+    return Fault(
+        name,
+        lambda setting: asyncio.to_thread(go, setting),
+        lambda setting: asyncio.to_thread(back, setting),
+        spared=spared,
+        away_s=0.0 if spared else AWAY_S,
+    )
 
 
-async def _resume_chat(setting: Setting) -> None:
-    setting.cluster.nodes["chat-2"].resume()
+def paused(name: str, *, spared: bool = False) -> Fault[Any]:
+    """A node stops in the middle of whatever it does, and goes on later."""
+    return away(
+        f"{name} paused",
+        lambda setting: setting.cluster.nodes[name].pause(),
+        lambda setting: setting.cluster.nodes[name].resume(),
+        spared=spared,
+    )
 
 
 async def _cut_database(setting: Setting) -> None:
@@ -93,30 +109,27 @@ async def _nothing(_: Setting) -> None:
     """It mends itself."""
 
 
-FAULTS = (
+FAULTS_OF_A_CLUSTER: tuple[Fault[ClusterSetting], ...] = (
     killed("gateway-1", spared=True),
     killed("chat-1", spared=True),
     killed("inference-1", spared=True),
     killed("documents"),
     killed("vectors"),
-    Fault("chat-2 paused", _pause_chat, _resume_chat, spared=True),
-    Fault(
-        "NATS killed",
-        lambda setting: asyncio.to_thread(setting.nats.kill),
-        lambda setting: asyncio.to_thread(setting.nats.start),
-        away_s=AWAY_S,
-    ),
-    Fault(
-        "Redis killed",
-        lambda setting: asyncio.to_thread(setting.redis.kill),
-        lambda setting: asyncio.to_thread(setting.redis.start),
-        away_s=AWAY_S,
-    ),
+    paused("chat-2", spared=True),
+    away("chat-2 parted from NATS", lambda s: s.line.interrupt(), lambda s: s.line.mend(), spared=True),
+    away("NATS killed", lambda s: s.nats.kill(), lambda s: s.nats.start()),
+    away("Redis killed", lambda s: s.redis.kill(), lambda s: s.redis.start()),
     Fault("connections of PostgreSQL cut", _cut_database, _nothing),
+)
+FAULTS_OF_A_WHOLE_NODE: tuple[Fault[WholeNodeSetting], ...] = (
+    away("RabbitMQ killed", lambda s: s.rabbitmq.kill(), lambda s: s.rabbitmq.start()),
+    away("RabbitMQ paused", lambda s: s.rabbitmq.pause(), lambda s: s.rabbitmq.resume()),
+    away("MongoDB killed", lambda s: s.mongodb.kill(), lambda s: s.mongodb.start()),
+    away("PostgreSQL stopped", lambda s: s.postgresql.stop(), lambda s: s.postgresql.start()),
 )
 
 
-async def suffer(setting: Setting, fault: Fault) -> Outcome:
+async def suffer(setting: SettingT, fault: Fault[SettingT]) -> Outcome:
     """Strike while people work, mend, wait until all is well, and compare."""
     async with under_load(setting.gateways, setting.cluster.key) as load:
         struck = time.monotonic()

@@ -1,9 +1,9 @@
-"""A whole cluster with brokers and a database of its own, small enough for two cores, with quick signs of life."""
+"""A cluster and a whole node, each with brokers and databases of its own, small enough for two cores."""
 
 import json
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ from uuid import uuid4
 from benchmarks.serving import scripted_server, with_server
 
 from fireside.testing.cluster import FiresideCluster, running_cluster
-from tests.postgresql import PostgresqlServer
-from tests.servers import NatsServer, RedisServer, running
+from tests.line import Line, line_to
+from tests.postgresql import OwnCluster, PostgresqlServer, new_cluster
+from tests.servers import MongoServer, NatsServer, RabbitServer, RedisServer, running
 
 NODES = {
     "gateway-1": ("gateway", "auth"),
@@ -31,8 +32,22 @@ HEARTBEAT_TIMEOUT_S = 3.0
 GATEWAY_STOP_S = 1.0
 """How long a stopping gateway waits for its streams; others wait as long as they do by default."""
 SLOW_MODEL, SLOW_MS = "slow", 100.0
+WHOLE_NODE = "whole"
 TRAVEL = b"# Travel\n\nBook trains at the travel desk. The travel desk closes at 4:30 pm.\n"
 _PATIENCE_S = 60.0
+_QUICK = {
+    "FIRESIDE_MESH_HEARTBEAT_INTERVAL_S": "0.5",
+    "FIRESIDE_MESH_HEARTBEAT_TIMEOUT_S": str(HEARTBEAT_TIMEOUT_S),
+    "FIRESIDE_MESH_ABSENCE_WAIT_S": "25",
+    "FIRESIDE_ACT_SEARCH_TIMEOUT_S": "5",
+    "FIRESIDE_CHAT_LEASE_S": "4",
+    "FIRESIDE_CHAT_MAX_ANSWERS_PER_USER": "50",
+    "FIRESIDE_DURABLE_LEASE_S": "4",
+    "FIRESIDE_DURABLE_HEARTBEAT_S": "1",
+    "FIRESIDE_DURABLE_READERS": "2",
+    "FIRESIDE_DURABLE_WRITERS": "2",
+}
+"""So that nobody waits long for what died, and two cores are enough."""
 
 
 @dataclass(frozen=True)
@@ -40,50 +55,91 @@ class Setting:
     """What a fault may strike.
 
     Attributes:
+        front: The nodes that host the gateway.
         database_url: Of the database that all services share.
     """
 
     cluster: FiresideCluster
-    nats: NatsServer
-    redis: RedisServer
+    front: Sequence[str]
     database_url: str
 
     @property
     def gateways(self) -> list[str]:
         """Where the gateways are."""
-        return [self.cluster.nodes[name].url for name in GATEWAYS]
+        return [self.cluster.nodes[name].url for name in self.front]
+
+
+@dataclass(frozen=True)
+class ClusterSetting(Setting):
+    """Eight nodes.
+
+    Attributes:
+        line: Over which chat-2, and nobody else, reaches NATS.
+    """
+
+    nats: NatsServer
+    redis: RedisServer
+    line: Line
+
+
+@dataclass(frozen=True)
+class WholeNodeSetting(Setting):
+    """One node that hosts every service."""
+
+    rabbitmq: RabbitServer
+    mongodb: MongoServer
+    postgresql: OwnCluster
 
 
 @contextmanager
-def whole_setting(folder: Path, postgresql: PostgresqlServer) -> Generator[Setting]:
+def cluster_setting(folder: Path, postgresql: PostgresqlServer) -> Generator[ClusterSetting]:
     """A cluster in which one document is indexed, and all that it needs."""
     with ExitStack() as stack:
         nats = stack.enter_context(running(NatsServer(folder)))
         redis = stack.enter_context(running(RedisServer(folder)))
+        line = stack.enter_context(line_to(nats.port))
         database_url = postgresql.create()
         stack.callback(postgresql.drop, database_url)
         environment = {
             **_with_models(stack),
-            "FIRESIDE_TRANSPORT_URL": nats.url,
-            "FIRESIDE_EVENT_STREAM_URL": f"{nats.url}?take_over_s=1",
+            **_QUICK,
+            **_over(nats.url),
             "FIRESIDE_CACHE_URL": redis.url,
             "FIRESIDE_DATABASE_URL": database_url,
-            "FIRESIDE_MESH_HEARTBEAT_INTERVAL_S": "0.5",
-            "FIRESIDE_MESH_HEARTBEAT_TIMEOUT_S": str(HEARTBEAT_TIMEOUT_S),
-            "FIRESIDE_MESH_ABSENCE_WAIT_S": "25",
-            "FIRESIDE_ACT_SEARCH_TIMEOUT_S": "5",
-            "FIRESIDE_CHAT_LEASE_S": "4",
-            "FIRESIDE_CHAT_MAX_ANSWERS_PER_USER": "50",
-            "FIRESIDE_DURABLE_LEASE_S": "4",
-            "FIRESIDE_DURABLE_HEARTBEAT_S": "1",
-            "FIRESIDE_DURABLE_READERS": "2",
-            "FIRESIDE_DURABLE_WRITERS": "2",
         }
         own = {name: {"FIRESIDE_MESH_STOP_TIMEOUT_S": str(GATEWAY_STOP_S)} for name in GATEWAYS}
+        own["chat-2"] = _over(f"nats://127.0.0.1:{line.port}")
         cluster = stack.enter_context(running_cluster(folder / "home", NODES, environment=environment, own=own))
-        setting = Setting(cluster, nats, redis, database_url)
+        setting = ClusterSetting(cluster, GATEWAYS, database_url, nats, redis, line)
         _index(setting, "travel.md", TRAVEL)
         yield setting
+
+
+@contextmanager
+def whole_node_setting(folder: Path) -> Generator[WholeNodeSetting]:
+    """One node in which one document is indexed, with its facts in RabbitMQ and its conversations in MongoDB."""
+    with ExitStack() as stack:
+        rabbitmq = stack.enter_context(running(RabbitServer(folder)))
+        mongodb = stack.enter_context(running(MongoServer(folder)))
+        postgresql = stack.enter_context(new_cluster())
+        postgresql.start()
+        environment = {
+            **_with_models(stack),
+            **_QUICK,
+            "FIRESIDE_EVENT_STREAM_URL": rabbitmq.url,
+            "FIRESIDE_CONVERSATIONS_URL": f"{mongodb.url}/fireside",
+            "FIRESIDE_DATABASE_URL": postgresql.url,
+        }
+        nodes = {WHOLE_NODE: [service for services in NODES.values() for service in services]}
+        cluster = stack.enter_context(running_cluster(folder / "home", nodes, environment=environment))
+        setting = WholeNodeSetting(cluster, [WHOLE_NODE], postgresql.url, rabbitmq, mongodb, postgresql)
+        _index(setting, "travel.md", TRAVEL)
+        rabbitmq.settle()
+        yield setting
+
+
+def _over(nats_url: str) -> dict[str, str]:
+    return {"FIRESIDE_TRANSPORT_URL": nats_url, "FIRESIDE_EVENT_STREAM_URL": f"{nats_url}?take_over_s=1"}
 
 
 def _with_models(stack: ExitStack) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.edge import running_edge
 from tests.faults.effects import lost_and_doubled
 from tests.faults.load import PATIENCE_S, under_load
-from tests.faults.setting import GATEWAYS, NODES, SLOW_MODEL, Setting
+from tests.faults.setting import GATEWAYS, NODES, SLOW_MODEL, ClusterSetting
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
 LISTENERS = ("documents", "vectors")
@@ -81,7 +81,7 @@ async def _events_of(reply: aiohttp.ClientResponse) -> AsyncGenerator[tuple[int,
             yield number, name, json.loads(value)
 
 
-async def restart_during_a_story(setting: Setting, name: str, edge: str) -> Story:
+async def restart_during_a_story(setting: ClusterSetting, name: str, edge: str) -> Story:
     """Start a node anew while a story is told, through this very node when it is a gateway."""
     headers = {"authorization": f"Bearer {setting.cluster.key}", "accept": "text/event-stream"}
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
@@ -95,7 +95,7 @@ async def restart_during_a_story(setting: Setting, name: str, edge: str) -> Stor
 
 
 @pytest.mark.requirement("P3", "P20", "O7")
-async def test_no_request_fails_while_every_node_is_started_anew(setting: Setting, tmp_path: Path) -> None:
+async def test_no_request_fails_while_every_node_is_started_anew(setting: ClusterSetting, tmp_path: Path) -> None:
     with running_edge(tmp_path, setting.gateways) as edge:
         async with under_load([edge], setting.cluster.key) as load:
             for name in LISTENERS:

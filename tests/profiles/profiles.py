@@ -11,11 +11,10 @@ from uuid import uuid4
 import pytest
 from benchmarks.serving import scripted_server
 
-from fireside.testing.cluster import free_port
 from tests.brokers import shared_broker
-from tests.mongodb import mongodb_process, need_mongodb
 from tests.postgresql import PostgresqlServer
 from tests.redis_servers import need_redis, watched_by_sentinels
+from tests.servers import MongoServer, running
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
 FRONT = "gateway,auth,chat,think,act,respond"
@@ -78,14 +77,12 @@ def ollama(folder: Path, databases: PostgresqlServer) -> Iterator[Profile]:
 @contextlib.contextmanager
 def mesh(folder: Path, databases: PostgresqlServer) -> Iterator[Profile]:
     """Two nodes on NATS, conversations in MongoDB; the search index lies in the node that hosts it."""
-    need_mongodb()
-    port = free_port()
-    with mongodb_process(folder / "mongodb", port):
+    with running(MongoServer(folder)) as mongodb:
         variables = moved(
             shipped("mesh"),
             transport_url=shared_broker("nats"),
             event_stream_url=shared_broker("nats"),
-            conversations_url=f"mongodb://127.0.0.1:{port}/fireside",
+            conversations_url=f"{mongodb.url}/fireside",
             database_url=databases.create(),
             cache_url=shared_broker("redis") + "/0",
             cluster_key=uuid4().hex,

@@ -14,7 +14,6 @@ from fireside.core.identity import user_identity
 from fireside.core.ids import ConversationId, new_id
 from fireside.ports.conversation_records import ConversationFilter
 from fireside.ports.separate_conversation_store import ConversationStoreUnavailableError
-from fireside.testing.cluster import free_port
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (
     ME,
@@ -25,7 +24,7 @@ from fireside.testing.conformance.conversation_store import (
     message,
 )
 from fireside.testing.mesh import local_node
-from tests.mongodb import mongodb_process, need_mongodb
+from tests.servers import MongoServer, running
 
 
 @pytest.fixture
@@ -160,23 +159,20 @@ class TestMongoConversationStore(ConversationStoreConformance, ConversationSearc
 
 
 async def test_a_server_without_transactions_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    need_mongodb()
-    port = free_port()
-    with mongodb_process(tmp_path / "data", port, "--standalone"):
-        store = MongoConversationStore(f"mongodb://127.0.0.1:{port}/chat", clock=SystemClock(), wait_s=5.0)
+    with running(MongoServer(tmp_path, "--standalone")) as server:
+        store = MongoConversationStore(f"{server.url}/chat", clock=SystemClock(), wait_s=5.0)
         with pytest.raises(ConversationStoreUnavailableError, match="--replSet"):
             await store.open()
 
 
 async def test_a_server_that_is_away_is_unavailable_and_used_again_when_it_is_back(tmp_path: Path) -> None:
-    need_mongodb()
-    port, folder = free_port(), tmp_path / "data"
-    store = MongoConversationStore(f"mongodb://127.0.0.1:{port}/chat", clock=SystemClock(), wait_s=3.0)
+    server = MongoServer(tmp_path)
+    store = MongoConversationStore(f"{server.url}/chat", clock=SystemClock(), wait_s=3.0)
     with pytest.raises(ConversationStoreUnavailableError):
         await store.open()
     kept = conversation()
     try:
-        with mongodb_process(folder, port):
+        with running(server):
             await store.open()
             async with store.transaction() as work:
                 await work.add_conversation(kept)
@@ -185,7 +181,7 @@ async def test_a_server_that_is_away_is_unavailable_and_used_again_when_it_is_ba
                 await work.add_conversation(conversation())
         with pytest.raises(ConversationStoreUnavailableError):
             await store.check()
-        with mongodb_process(folder, port):
+        with running(server):
             async with store.read() as reads:
                 assert await reads.list_conversations(ME, ConversationFilter(), after=None, limit=9) == [kept]
     finally:

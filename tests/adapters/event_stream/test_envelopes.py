@@ -50,9 +50,9 @@ def test_facts_are_joined_up_to_a_length_and_named_after_what_is_in_them() -> No
     facts = [envelope(n) for n in range(10)]
     line = len(encode(facts[0])) + 1
     joined = list(messages(facts, longest_bytes=3 * line + 1))
-    assert [decode(each) for _, body in joined for each in body.split(b"\n")] == facts
+    assert [decode(each) for one in joined for each in one.body.split(b"\n")] == facts
     assert len(joined) == 4
-    assert len({name for name, _ in joined}) == 4
+    assert len({one.id for one in joined}) == 4
     assert list(messages(facts, longest_bytes=3 * line + 1)) == joined
     assert len(list(messages(facts, longest_bytes=1))) == 10
     assert list(messages([], longest_bytes=1)) == []

@@ -6,7 +6,7 @@ The payload stays the text that it is in the log, so that what arrives is what w
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -37,31 +37,43 @@ def encode(event: EventEnvelope) -> bytes:
     )
 
 
-def messages(events: Sequence[EventEnvelope], *, longest_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Facts joined into messages, one a line, in order, for a broker that is given several at once.
+class JoinedFacts(NamedTuple):
+    """Several facts as one message.
+
+    Attributes:
+        id: Follows from the facts.
+        topics: Each once, in order of their names.
+        body: The facts, one a line.
+    """
+
+    id: str
+    topics: tuple[str, ...]
+    body: bytes
+
+
+def messages(events: Sequence[EventEnvelope], *, longest_bytes: int) -> Iterator[JoinedFacts]:
+    """Facts joined into messages, in order, for a broker that is given several at once.
 
     Args:
         events: The facts.
         longest_bytes: A message is longer only when a single fact is.
-
-    Yields:
-        An id that follows from the facts in it, and the message.
     """
-    ids, lines, size = list[str](), list[bytes](), 0
+    joined, lines, size = list[EventEnvelope](), list[bytes](), 0
     for event in events:
         line = encode(event)
         if lines and size + len(line) > longest_bytes:
-            yield _id_of(ids), b"\n".join(lines)
-            ids, lines, size = [], [], 0
-        ids.append(str(event.id))
+            yield _join(joined, lines)
+            joined, lines, size = [], [], 0
+        joined.append(event)
         lines.append(line)
         size += len(line) + 1
     if lines:
-        yield _id_of(ids), b"\n".join(lines)
+        yield _join(joined, lines)
 
 
-def _id_of(ids: Sequence[str]) -> str:
-    return sha256("".join(ids).encode()).hexdigest()
+def _join(events: Sequence[EventEnvelope], lines: Sequence[bytes]) -> JoinedFacts:
+    ids, topics = "".join(str(event.id) for event in events), {event.topic for event in events}
+    return JoinedFacts(sha256(ids.encode()).hexdigest(), tuple(sorted(topics)), b"\n".join(lines))
 
 
 def decode(body: bytes) -> EventEnvelope:

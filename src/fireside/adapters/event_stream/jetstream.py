@@ -25,7 +25,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
-from nats.js.errors import BadRequestError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnavailableError
 
 from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, messages
 from fireside.adapters.event_stream.link import BrokerAwayError, Link
@@ -96,12 +96,16 @@ class JetStreamEventStream:
         async with _translated(), self._turn:
             client = await self._link.get()
             stream = client.jetstream(timeout=_PATIENCE_S)
-            for message_id, body in messages(events, longest_bytes=_LONGEST_MESSAGE_BYTES):
-                await stream.publish(self._name, body, stream=self._name, headers={_MESSAGE_ID: message_id})
-                self._untrimmed += 1
             if self._untrimmed >= _TRIM_EVERY:
-                self._untrimmed = 0
                 await self._trim(client, stream)
+                self._untrimmed = 0
+            try:
+                for joined in messages(events, longest_bytes=_LONGEST_MESSAGE_BYTES):
+                    await stream.publish(self._name, joined.body, stream=self._name, headers={_MESSAGE_ID: joined.id})
+                    self._untrimmed += 1
+            except APIError:  # full, as it seems: room is made before the next attempt
+                self._untrimmed = _TRIM_EVERY
+                raise
 
     async def subscribe(self, group: str, topics: frozenset[str], receive: Receive) -> Member:
         """Join a group; its consumer is made where it is not there."""

@@ -1,13 +1,17 @@
 """`amqp://`, `amqps://`: facts through RabbitMQ 3.10 or newer.
 
-Facts go to a topic exchange under their topic; each consumer group has a quorum queue of its own, bound to its topics.
-Quorum queues write to disk before they confirm. A group's queue serves one consumer at a time (single active
-consumer), because order matters and because the work that a member does is a single insert into its inbox: the next
-member takes over when it is gone, and gets what it had not acknowledged first. Facts that no group asks for are
-dropped by the exchange, as they should be, so nothing is published as mandatory.
+Facts go to a topic exchange under their topics; each consumer group has a quorum queue of its own, bound to its topics.
+A message carries the facts that were published together, one JSON object a line, under all of their topics at once, and
+the next is sent when it is confirmed: so a queue that is full refuses everything from some fact on, and never single
+facts between others, which would come later in the wrong order.
 
-What is no fact is rejected: the dead-letter exchange of every group's queue puts it into the one queue of rejected
-messages, where it stays.
+Quorum queues write to disk before they confirm. A group's queue serves one consumer at a time (single active consumer),
+because order matters and because the work that a member does is a single insert into its inbox: the next member takes
+over when it is gone, and gets what it had not acknowledged first. Facts that no group asks for are dropped by the
+exchange, as they should be, so nothing is published as mandatory.
+
+A message with a line that is no fact is rejected once the facts in it were taken: the dead-letter exchange of every
+group's queue puts it into the one queue of rejected messages, where it stays.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aio_pika
+import structlog
 from aio_pika.abc import (
     AbstractChannel,
     AbstractConnection,
@@ -27,16 +32,19 @@ from aio_pika.abc import (
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
-from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, encode
+from fireside.adapters.event_stream.envelope_codec import JoinedFacts, NotAnEnvelopeError, decode, messages
 from fireside.adapters.event_stream.link import BrokerAwayError, Link
 from fireside.adapters.event_stream.member import Member, Members
 from fireside.adapters.event_stream.names import original, plain, prefix
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
+log = structlog.stdlib.get_logger(__name__)
+
 _PATIENCE_S = 10.0
 _HEARTBEAT_S = 10
 _LOOK_AFTER_QUEUE_S = 5.0
-_BATCH = 200
+_BATCH = 20
+_LONGEST_MESSAGE_BYTES = 256 * 1024
 _REFUSALS = (AuthenticationError, ProbableAuthenticationError)
 # RabbitMQ 4 gives a message up after 20 deliveries unless it is told otherwise; here giving up is the inbox's business
 _DELIVERIES = 2**31 - 1
@@ -89,8 +97,8 @@ class RabbitEventStream:
         async with _translated(), self._turn, asyncio.timeout(_PATIENCE_S):
             try:
                 exchange = await self._exchange()
-                sending = (exchange.publish(_message(event), event.topic, mandatory=False) for event in events)
-                await asyncio.gather(*sending)
+                for joined in messages(events, longest_bytes=_LONGEST_MESSAGE_BYTES):
+                    await exchange.publish(_message(joined), joined.topics[0], mandatory=False)
             except BaseException:
                 # nothing of this batch may follow once it is published anew
                 await self._end_publishing()
@@ -208,29 +216,40 @@ class RabbitEventStream:
         return original(str(deaths[0].get("queue", "")).removeprefix(f"{self._name}."))
 
 
-async def _take(member: Member, messages: Sequence[AbstractIncomingMessage]) -> None:
-    facts = list[EventEnvelope]()
-    last: AbstractIncomingMessage | None = None
-    for message in messages:
+async def _take(member: Member, arrived: Sequence[AbstractIncomingMessage]) -> None:
+    """Hand over the facts in messages; a message with a line that is none is put aside as a whole after that."""
+    facts, good, bad = list[EventEnvelope](), list[AbstractIncomingMessage](), list[AbstractIncomingMessage]()
+    for message in arrived:
+        found, errors = _facts(message.body)
+        facts += found
+        (bad if errors else good).append(message)
+        for error in errors:
+            log.warning("message_rejected", group=member.group, error=error)
+    await member.take(facts)
+    for message in bad:
+        await message.reject(requeue=False)
+    if good:
+        await good[-1].ack(multiple=True)
+
+
+def _facts(body: bytes) -> tuple[list[EventEnvelope], list[str]]:
+    """The facts in a message, and what is wrong with lines that are none."""
+    facts, errors = list[EventEnvelope](), list[str]()
+    for line in body.split(b"\n"):
         try:
-            facts.append(decode(message.body))
-        except NotAnEnvelopeError:
-            await message.reject(requeue=False)
-        else:
-            last = message
-    if last is not None:
-        await member.take(facts)
-        await last.ack(multiple=True)
+            facts.append(decode(line))
+        except NotAnEnvelopeError as error:
+            errors.append(str(error))
+    return facts, errors
 
 
-def _message(event: EventEnvelope) -> aio_pika.Message:
+def _message(joined: JoinedFacts) -> aio_pika.Message:
     return aio_pika.Message(
-        encode(event),
-        content_type="application/json",
+        joined.body,
+        content_type="application/x-ndjson",
         delivery_mode=DeliveryMode.PERSISTENT,
-        message_id=str(event.id),
-        timestamp=event.occurred_at,
-        type=event.topic,
+        headers={"CC": list(joined.topics[1:])},
+        message_id=joined.id,
         app_id="fireside",
     )
 

@@ -13,10 +13,15 @@ local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
   return 0
 end
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-"""KEYS: lease. ARGV: member, milliseconds. 1 when the member holds the lease for that long from now on."""
+"""KEYS: lease. ARGV: member, milliseconds. 1 when the member holds the lease for that long from now on.
+
+Redis refuses a SET when it is out of memory, unless the script has written already: a DEL, which is never refused,
+opens the way. Without it nobody could take facts from a server that is full of them.
+"""
 
 RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then

@@ -21,7 +21,14 @@ from uuid import uuid4
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 
 from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, encode
 from fireside.adapters.event_stream.link import BrokerAwayError
@@ -99,15 +106,19 @@ class RedisEventStream:
         if not events:
             return
         async with _translated(), self._turn:
-            facts = [encode(event) for event in events]
-            if self._replicas:
-                await self._append_with_replicas(facts)
-            else:
-                await self._eval(APPEND, [self._stream], *facts)
-            self._untrimmed += len(facts)
             if self._untrimmed >= _TRIM_EVERY:
-                self._untrimmed = 0
                 await self._eval(TRIM, [self._stream], _KEPT_FOR_NOBODY)
+                self._untrimmed = 0
+            facts = [encode(event) for event in events]
+            try:
+                if self._replicas:
+                    await self._append_with_replicas(facts)
+                else:
+                    await self._eval(APPEND, [self._stream], *facts)
+            except OutOfMemoryError:  # room is made before the next attempt
+                self._untrimmed = _TRIM_EVERY
+                raise
+            self._untrimmed += len(facts)
 
     async def subscribe(self, group: str, topics: frozenset[str], receive: Receive) -> Member:
         """Join a group; one that is new begins with the oldest fact that is still there."""
@@ -173,6 +184,8 @@ class RedisEventStream:
     async def _declare_group(self, group: str) -> None:
         try:
             await self._client.xgroup_create(self._stream, group, id="0", mkstream=True)
+        except OutOfMemoryError:
+            pass  # a group that is there needs no memory
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
