@@ -18,11 +18,12 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fireside.core.errors import FiresideError, InternalError, InvalidInputError, error_from_dict
-from fireside.services.gateway import openai_dialect
+from fireside.services.gateway import anthropic_dialect, openai_dialect
 
 log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_ANTHROPIC_PREFIX = "/v1/messages"
 _OPENAI_PREFIX = "/v1/"
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "request_id", "errors"})
 _CODES = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable", 415: "unsupported_media_type"}
@@ -54,8 +55,11 @@ def problem_of(error: FiresideError, *, request_id: str) -> dict[str, Any]:
 def problem_response(error: FiresideError, *, request_id: str, path: str) -> Response:
     """The reply to a request that failed."""
     headers = headers_of(error)
+    status = HTTPStatus.BAD_REQUEST if error.status == HTTPStatus.UNPROCESSABLE_ENTITY else error.status
+    if path.startswith(_ANTHROPIC_PREFIX):
+        return JSONResponse(anthropic_dialect.error_body(error, request_id), status, headers)
     if path.startswith(_OPENAI_PREFIX):
-        return JSONResponse(openai_dialect.error_body(error), error.status, headers)
+        return JSONResponse(openai_dialect.error_body(error), status, headers)
     return JSONResponse(problem_of(error, request_id=request_id), error.status, headers, MEDIA_TYPE)
 
 
