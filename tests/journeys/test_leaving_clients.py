@@ -17,6 +17,8 @@ MESSAGES = [{"role": "user", "content": "Talk for a long time."}]
 CALLS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": MESSAGES},
     "/v1/messages": {"messages": MESSAGES, "max_tokens": 1000},
+    "/api/chat": {"messages": MESSAGES},
+    "/api/generate": {"prompt": "Talk for a long time."},
 }
 
 

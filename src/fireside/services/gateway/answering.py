@@ -31,7 +31,6 @@ from fireside.services.gateway.openai_dialect import PIPELINE_MODEL, PipelineReq
 from fireside.services.gateway.request_bodies import read_request
 
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-CHAT_COMPLETIONS = "/v1/chat/completions"
 ResultT = TypeVar("ResultT")
 
 
@@ -169,7 +168,7 @@ async def _written(
 
 async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
     body = asked.body | {"model": asked.model, "stream": True, "stream_options": {"include_usage": True}}
-    request = inference.Forward(path=CHAT_COMPLETIONS, model=asked.model, body=orjson.dumps(body))
+    request = inference.Forward(path=asked.path, model=asked.model, body=orjson.dumps(body))
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head, reader = await head_of(stream), ChunkReader()
         if head.status != 200:

@@ -12,14 +12,18 @@ from fireside.contracts.answer import Source, Usage
 from fireside.core.errors import UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object
 
+CHAT_COMPLETIONS = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client wants: `body` is a chat completion request of OpenAI's shape, without `stream`."""
+    """What a client wants: `body` is a request of OpenAI's shape without `stream`, and `path` says which."""
 
     model: str
     body: dict[str, Any]
     stream: bool
+    path: str = CHAT_COMPLETIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ async def gathered(events: AsyncIterable[CompletionEvent]) -> Completion:
 
 
 class ChunkReader:
-    """Reads the stream of a chat completion as a model's server sends it; of several choices the first."""
+    """Reads the stream of a completion as a model's server sends it, of a chat or a plain prompt; the first choice."""
 
     def __init__(self) -> None:
         self._cutter = ChunkCutter()
@@ -132,7 +136,7 @@ class ChunkReader:
             reasoning = delta.get("reasoning_content") or delta.get("reasoning")
             if isinstance(reasoning, str):
                 yield ReasoningPiece(reasoning)
-            if text := delta.get("content"):
+            if text := delta.get("content") or choice.get("text"):
                 yield TextPiece(str(text), tuple(json_object(choice.get("logprobs")).get("content") or ()))
             for call in delta.get("tool_calls") or ():
                 yield self._tool_call(json_object(call))

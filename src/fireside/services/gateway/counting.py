@@ -5,8 +5,8 @@ from typing import Any
 from fireside.contracts import inference
 from fireside.core.errors import InvalidInputError
 from fireside.runtime.context import Context
-from fireside.services.gateway.answering import CHAT_COMPLETIONS, forwarded
-from fireside.services.gateway.completions import usage_of
+from fireside.services.gateway.answering import forwarded
+from fireside.services.gateway.completions import CHAT_COMPLETIONS, usage_of
 from fireside.services.gateway.openai_dialect import PIPELINE_MODEL
 
 

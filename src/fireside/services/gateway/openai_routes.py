@@ -1,21 +1,20 @@
 """`/v1`: what clients of OpenAI's API speak. A plain model is passed through; `fireside` is the whole pipeline."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from fireside.contracts import embeddings, inference
-from fireside.contracts.base import Nothing
+from fireside.contracts import inference
 from fireside.contracts.permissions import MODELS_USE, route_access
-from fireside.core.errors import FiresideError, NotFoundError, UnavailableError
-from fireside.runtime.context import Context
+from fireside.core.errors import FiresideError
 from fireside.services.gateway import answering
 from fireside.services.gateway import openai_dialect as dialect
 from fireside.services.gateway.answering import caller, unless_left
 from fireside.services.gateway.completions import Asked
+from fireside.services.gateway.offered import embed, offered
 from fireside.services.gateway.request_bodies import json_body, read_json, read_request
 
 _COMPLETION_EXAMPLE = {"model": "fireside", "messages": [{"role": "user", "content": "When does the desk close?"}]}
@@ -39,23 +38,13 @@ def routes() -> APIRouter:
 
 async def list_models(request: Request) -> dict[str, Any]:
     """The pipeline, and every model this caller may use."""
-    return dialect.model_list(await _model_names(caller(request)))
+    return dialect.model_list((await offered(caller(request))).names)
 
 
 async def get_model(request: Request, model: str) -> dict[str, Any]:
     """One model."""
-    if model not in await _model_names(caller(request)):
-        raise NotFoundError(f"there is no model {model!r}", model=model)
+    (await offered(caller(request))).require(model)
     return dialect.model_card(model)
-
-
-async def _model_names(context: Context) -> list[str]:
-    names = [dialect.PIPELINE_MODEL]
-    with suppress(UnavailableError):  # the pipeline answers without either
-        names += [model.name for model in (await context.call(inference.MODELS, Nothing())).items]
-    with suppress(UnavailableError):
-        names.append((await context.as_service("gateway").call(embeddings.MODEL, Nothing())).name)
-    return names
 
 
 async def create_chat_completion(request: Request) -> Response:
@@ -98,11 +87,5 @@ async def _bytes(stream: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
 async def create_embeddings(request: Request) -> JSONResponse:
     """Turn texts into vectors."""
     asked = read_request(dialect.EmbeddingsRequest, read_json(await request.body()))
-    service = caller(request).as_service("gateway")
-    embedder = await service.call(embeddings.MODEL, Nothing())
-    if asked.model != embedder.name:
-        raise NotFoundError(
-            f"there is no embedding model {asked.model!r} (there is: {embedder.name})", model=asked.model
-        )
-    made = await service.call(embeddings.EMBED, embeddings.EmbedTexts(texts=asked.texts))
+    made = await embed(caller(request), asked.model, asked.texts, dimensions=asked.dimensions)
     return JSONResponse(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))
