@@ -1,5 +1,6 @@
 """The gateway's application on a node with services that say what a test wants; whoever asks has the roles it wants."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -80,12 +81,18 @@ class FakeInference(Service):
         self.head: inference.ForwardHead | None = inference.ForwardHead(status=200, media_type="application/json")
         self.reply: list[bytes] = [b'{"choices":', b"[]}"]
         self.fails: FiresideError | None = None
+        self.waits: asyncio.Event | None = None
+        self.left = asyncio.Event()
         self.asked: list[inference.Forward] = []
 
     @action(inference.MODELS)
     async def models(self, context: Context, request: Nothing) -> inference.Models:
         profile = inference.ModelProfile(name="tiny", state="ready", answer_style="quote", context_tokens=8)
         return inference.Models(items=(profile,))
+
+    @action(inference.PROFILE)
+    async def profile(self, context: Context, request: inference.ProfileQuery) -> inference.ModelProfile:
+        return (await self.models(context, Nothing())).items[0]
 
     @stream_action(inference.FORWARD)
     async def forward(
@@ -96,8 +103,28 @@ class FakeInference(Service):
             yield self.head
         for piece in self.reply:
             yield inference.ForwardChunk(data=piece)
+        if self.waits is not None:
+            try:
+                await self.waits.wait()
+            except (asyncio.CancelledError, GeneratorExit):
+                self.left.set()
+                raise
         if self.fails is not None:
             raise self.fails
+
+    def streams(self, *deltas: dict[str, Any], finish_reason: str = "stop") -> None:
+        """Answer with the chunks of a chat completion."""
+        self.head = inference.ForwardHead(status=200, media_type="text/event-stream")
+        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        choices.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}
+        bodies = [*({"choices": [choice]} for choice in choices), {"choices": [], "usage": usage}]
+        self.reply = [b"data: " + orjson.dumps(body) + b"\n\n" for body in bodies] + [b"data: [DONE]\n\n"]
+
+    @property
+    def last_body(self) -> Any:
+        """What the model's server was asked last."""
+        return orjson.loads(self.asked[-1].body)
 
 
 class FakeEmbeddings(Service):

@@ -6,24 +6,30 @@ from typing import Any
 import orjson
 import pytest
 
-from fireside.contracts.answer import Final, Source, Usage
+from fireside.contracts.answer import Source, Usage
 from fireside.contracts.embeddings import Embeddings
 from fireside.core.errors import InvalidInputError, NotFoundError, TooManyRequestsError, UnavailableError
 from fireside.core.ids import ChunkId, DocumentId, new_id
+from fireside.services.gateway.completions import Completion, Ended, TextPiece
 from fireside.services.gateway.openai_dialect import (
     CompletionWriter,
+    EmbeddingsRequest,
+    PipelineRequest,
     annotations,
     embeddings_body,
     error_body,
     failed_chunk,
-    read_embeddings_request,
     read_envelope,
-    read_pipeline_request,
 )
+from fireside.services.gateway.request_bodies import read_json, read_request
 
 
 def body(**fields: Any) -> bytes:
     return orjson.dumps({"model": "fireside", "messages": [{"role": "user", "content": "why?"}]} | fields)
+
+
+def read_pipeline(**fields: Any) -> PipelineRequest:
+    return read_request(PipelineRequest, read_json(body(**fields)))
 
 
 def source(n: int, *, url: str | None = None) -> Source:
@@ -39,13 +45,16 @@ def source(n: int, *, url: str | None = None) -> Source:
     )
 
 
-def final(content: str = "It is so [1].", *sources: Source) -> Final:
-    usage = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5, cached_tokens=1)
-    return Final(content=content, mode="company", confidence=0.9, sources=sources or (source(1),), usage=usage)
+USAGE = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5, cached_tokens=1)
+
+
+def end(content: str = "It is so [1].") -> Ended:
+    return Ended("stop", USAGE, (source(1),), content)
 
 
 def events(data: bytes) -> list[Any]:
-    return [orjson.loads(event[6:]) for event in data.split(b"\n\n") if event]
+    found = [event[6:] for event in data.split(b"\n\n") if event]
+    return [item.decode() if item == b"[DONE]" else orjson.loads(item) for item in found]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +75,7 @@ def test_system_messages_become_instructions_and_the_rest_turns() -> None:
         {"role": "user", "content": "three"},
     ]
 
-    turns = read_pipeline_request(read_envelope(body(messages=messages, max_completion_tokens=9))).turns()
+    turns = read_pipeline(messages=messages, max_completion_tokens=9).turns()
 
     assert [(turn.role, turn.content) for turn in turns.turns] == [
         ("user", "one"),
@@ -86,19 +95,19 @@ def test_system_messages_become_instructions_and_the_rest_turns() -> None:
 )
 def test_a_conversation_that_ends_without_a_question_is_refused(messages: list[Any]) -> None:
     with pytest.raises(InvalidInputError, match="last message"):
-        read_pipeline_request(read_envelope(body(messages=messages))).turns()
+        read_pipeline(messages=messages).turns()
 
 
 def test_a_wrong_field_is_named() -> None:
     with pytest.raises(InvalidInputError, match=r"messages\.0\.role") as caught:
-        read_pipeline_request(read_envelope(body(messages=[{"role": "nobody", "content": "x"}])))
+        read_pipeline(messages=[{"role": "nobody", "content": "x"}])
     assert caught.value.details["param"] == "messages.0.role"
 
 
 def test_a_stream_is_role_text_and_an_end_with_citations_and_usage() -> None:
-    writer = CompletionWriter("chatcmpl-1", created=7)
+    writer = CompletionWriter(with_usage=True)
 
-    chunks = events(writer.begin() + writer.text("It is so [1].") + writer.end(final(), with_usage=True))
+    *chunks, done = events(writer.begin() + writer.write(TextPiece("It is so [1].")) + writer.write(end()))
 
     assert [chunk["object"] for chunk in chunks] == ["chat.completion.chunk"] * 4
     assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
@@ -107,11 +116,15 @@ def test_a_stream_is_role_text_and_an_end_with_citations_and_usage() -> None:
     assert last["finish_reason"] == "stop"
     assert last["delta"]["annotations"][0]["url_citation"]["start_index"] == 9
     assert chunks[3]["usage"]["total_tokens"] == 5
-    assert len(events(writer.end(final(), with_usage=False))) == 1
+    assert done == "[DONE]"
+    assert len(events(CompletionWriter(with_usage=False).write(end()))) == 2
 
 
 def test_a_whole_answer_holds_text_citations_and_usage() -> None:
-    whole = CompletionWriter("chatcmpl-1").whole(final())
+    completion = Completion()
+    completion.add(end())
+
+    whole = CompletionWriter(with_usage=False).whole(completion)
 
     assert whole["object"] == "chat.completion"
     assert whole["choices"][0]["message"]["content"] == "It is so [1]."
@@ -140,7 +153,7 @@ def test_embeddings_are_numbers_or_the_bytes_themselves() -> None:
 
 def test_texts_to_embed_are_one_or_many_and_token_ids_are_refused() -> None:
     def read(value: Any) -> tuple[str, ...]:
-        return read_embeddings_request(read_envelope(orjson.dumps({"model": "m", "input": value}))).texts
+        return read_request(EmbeddingsRequest, {"model": "m", "input": value}).texts
 
     assert read("a") == ("a",)
     assert read(["a", "b"]) == ("a", "b")
@@ -166,4 +179,4 @@ def test_errors_have_openais_shape(error: Any, kind: str) -> None:
 
 
 def test_an_error_inside_a_stream_is_an_event() -> None:
-    assert events(failed_chunk("unavailable", "gone"))[0]["error"]["message"] == "gone"
+    assert events(failed_chunk(UnavailableError("gone")))[0]["error"]["message"] == "gone"

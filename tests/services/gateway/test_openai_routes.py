@@ -173,7 +173,7 @@ async def test_texts_become_vectors(house: House) -> None:
 async def test_a_wrong_request_is_the_clients_error_in_openais_shape(house: House, body: bytes) -> None:
     reply = await house.client.post(COMPLETIONS, content=body)
 
-    assert reply.status_code == 422
+    assert reply.status_code == 400
     assert reply.json()["error"]["type"] == "invalid_request_error"
 
 

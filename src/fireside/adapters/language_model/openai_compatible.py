@@ -7,21 +7,14 @@ OpenAI's chat completions API with server-sent events.
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import orjson
 
-from fireside.core.errors import (
-    FiresideError,
-    InvalidInputError,
-    TooManyRequestsError,
-    UnavailableError,
-    UpstreamError,
-)
+from fireside.core.errors import UnavailableError, UpstreamError
+from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
 from fireside.ports.language_model import Completed, Prompt, RawReply, TextDelta
-
-_DONE = b"[DONE]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +61,18 @@ class OpenAICompatibleServer:
         body = orjson.dumps(_request_body(prompt))
         async with self._request("POST", "/v1/chat/completions", body) as response:
             if response.status != 200:
-                raise _refusal(response.status, await response.read(), response.headers.get("retry-after"))
-            finish_reason, usage = "", _object(None)
-            async for event in _events(_chunks(response)):
-                choice = _first_choice(event)
-                text = _object(choice.get("delta")).get("content")
-                if text:
-                    yield TextDelta(text)
-                finish_reason = choice.get("finish_reason") or finish_reason
-                usage = _object(event.get("usage")) or usage
+                retry_after = response.headers.get("retry-after")
+                raise refusal(response.status, await response.read(), retry_after=retry_after)
+            finish_reason, usage = "", json_object(None)
+            cutter = ChunkCutter()
+            async for data in _chunks(response):
+                for chunk in cutter.feed(data):
+                    choice = first_choice(chunk)
+                    text = json_object(choice.get("delta")).get("content")
+                    if text:
+                        yield TextDelta(text)
+                    finish_reason = choice.get("finish_reason") or finish_reason
+                    usage = json_object(chunk.get("usage")) or usage
             if not finish_reason:
                 raise UpstreamError("the model's server broke off in the middle of an answer")
             yield _completed(finish_reason, usage)
@@ -85,7 +81,7 @@ class OpenAICompatibleServer:
         """Names of the models it serves."""
         async with self._request("GET", "/v1/models", None) as response:
             if response.status != 200:
-                raise _refusal(response.status, await response.read(), None)
+                raise refusal(response.status, await response.read())
             listed = orjson.loads(await response.read())
             return [str(model["id"]) for model in listed.get("data", [])]
 
@@ -160,62 +156,10 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         raise UpstreamError("the model's server broke off in the middle of an answer") from error
 
 
-async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """Cut server-sent events out of a byte stream; the data of each is a JSON object."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            data = line[5:].strip() if line.startswith(b"data:") else b""
-            if data == _DONE:
-                return
-            if data:
-                yield _event(data)
-
-
-def _event(data: bytes) -> dict[str, Any]:
-    try:
-        event: dict[str, Any] = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamError("the model's server sent something that is not JSON") from error
-    if "error" in event:
-        raise UpstreamError(_error_text(event))
-    return event
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _first_choice(event: dict[str, Any]) -> dict[str, Any]:
-    choices: list[Any] = event.get("choices") or [{}]
-    return _object(choices[0])
-
-
 def _completed(finish_reason: str, usage: dict[str, Any]) -> Completed:
     return Completed(
         finish_reason=finish_reason,
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(_object(usage.get("prompt_tokens_details")).get("cached_tokens") or 0),
+        cached_tokens=int(json_object(usage.get("prompt_tokens_details")).get("cached_tokens") or 0),
     )
-
-
-def _refusal(status: int, body: bytes, retry_after: str | None) -> FiresideError:
-    try:
-        text = _error_text(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        text = f"status {status}"
-    if status == 429:
-        wait_s = int(retry_after) if retry_after and retry_after.isdigit() else 1
-        return TooManyRequestsError(f"the model's server is busy: {text}", retry_after_s=wait_s)
-    if status == 503:
-        return UnavailableError(f"the model's server is not ready: {text}")
-    if status in {400, 404, 413, 422}:
-        return InvalidInputError(f"the model's server refuses the request: {text}")
-    return UpstreamError(f"the model's server failed: {text}", upstream_status=status)
-
-
-def _error_text(body: Any) -> str:
-    error: Any = _object(body).get("error", body)
-    return str(_object(error).get("message", error))[:300]

@@ -7,20 +7,23 @@ message, the way OpenAI's own search models send them.
 import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from fireside.contracts.answer import Final, Source, Turn, Usage
+from fireside.contracts.answer import Source, Turn, Usage
 from fireside.contracts.chat import CompleteTurns
 from fireside.contracts.embeddings import Embeddings
 from fireside.core.errors import FiresideError, InvalidInputError
+from fireside.core.ids import new_id
+from fireside.services.gateway.completions import Completion, CompletionEvent, Ended, TextPiece
+from fireside.services.gateway.request_bodies import read_json
 
 PIPELINE_MODEL = "fireside"
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
+SSE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
 
 _FLOAT_BYTES = 4
@@ -118,87 +121,66 @@ def read_envelope(body: bytes) -> Envelope:
     Raises:
         InvalidInputError: Not a JSON object, or without a model's name.
     """
-    try:
-        parsed: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInputError(f"the body is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise InvalidInputError("the body must be a JSON object")
-    request = cast("dict[str, Any]", parsed)
+    request = read_json(body)
     model = request.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidInputError("'model' is missing; GET /v1/models lists what there is", param="model")
     return Envelope(model=model, body=request)
 
 
-def read_pipeline_request(envelope: Envelope) -> PipelineRequest:
-    """Read a chat completion request for the pipeline.
-
-    Raises:
-        InvalidInputError: A field is wrong; the first one is named.
-    """
-    return _read(PipelineRequest, envelope.body)
-
-
-def read_embeddings_request(envelope: Envelope) -> EmbeddingsRequest:
-    """Read a request for embeddings.
-
-    Raises:
-        InvalidInputError: A field is wrong; the first one is named.
-    """
-    return _read(EmbeddingsRequest, envelope.body)
-
-
-def _read(model: type[ModelT], body: dict[str, Any]) -> ModelT:
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
-
-
-@dataclass(slots=True)
 class CompletionWriter:
     """Writes one answer of the pipeline in OpenAI's shapes."""
 
-    completion_id: str
-    created: int = field(default_factory=lambda: int(time.time()))
+    media_type: ClassVar[str] = SSE
+
+    def __init__(self, *, with_usage: bool) -> None:
+        """Begin an answer.
+
+        Args:
+            with_usage: Whether a stream ends with its usage.
+        """
+        self._with_usage = with_usage
+        self._id = f"chatcmpl-{new_id().hex}"
+        self._created = int(time.time())
 
     def begin(self) -> bytes:
         """The first chunk, which names the role."""
         return self._chunk({"role": "assistant", "content": ""})
 
-    def text(self, text: str) -> bytes:
-        """A chunk of text."""
-        return self._chunk({"content": text})
+    def write(self, event: CompletionEvent) -> bytes:
+        """A chunk of text, or the last ones: citations and reason of the end, usage if asked for, `[DONE]`."""
+        if isinstance(event, TextPiece):
+            return self._chunk({"content": event.text})
+        if not isinstance(event, Ended):
+            return b""
+        last = self._chunk({"annotations": annotations(event.text or "", event.sources)}, event.finish_reason)
+        counted: dict[str, Any] = {"choices": [], "usage": usage_body(event.usage)}
+        return last + (self._event(counted) if self._with_usage else b"") + DONE
 
-    def end(self, final: Final, *, with_usage: bool) -> bytes:
-        """The last chunks: citations and the reason of the end, then the usage if it was asked for."""
-        last = self._chunk({"annotations": annotations(final.content, final.sources)}, finish_reason="stop")
-        if not with_usage:
-            return last
-        counted: dict[str, Any] = {"choices": [], "usage": _usage(final.usage)}
-        usage = self._envelope("chat.completion.chunk") | counted
-        return last + b"data: " + orjson.dumps(usage) + b"\n\n"
+    def failed(self, error: FiresideError) -> bytes:
+        """An error that came in the middle of a stream."""
+        return failed_chunk(error) + DONE
 
-    def whole(self, final: Final) -> dict[str, Any]:
+    def whole(self, completion: Completion) -> dict[str, Any]:
         """The answer in one piece."""
         message = {
             "role": "assistant",
-            "content": final.content,
+            "content": completion.text,
             "refusal": None,
-            "annotations": annotations(final.content, final.sources),
+            "annotations": annotations(completion.text, completion.sources),
         }
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        return self._envelope("chat.completion") | {"choices": [choice], "usage": _usage(final.usage)}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": completion.finish_reason}
+        return self._envelope("chat.completion") | {"choices": [choice], "usage": usage_body(completion.usage)}
 
-    def _chunk(self, delta: dict[str, Any], *, finish_reason: str | None = None) -> bytes:
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return b"data: " + orjson.dumps(self._envelope("chat.completion.chunk") | {"choices": [choice]}) + b"\n\n"
+        return self._event({"choices": [choice]})
+
+    def _event(self, body: dict[str, Any]) -> bytes:
+        return b"data: " + orjson.dumps(self._envelope("chat.completion.chunk") | body) + b"\n\n"
 
     def _envelope(self, kind: str) -> dict[str, Any]:
-        return {"id": self.completion_id, "object": kind, "created": self.created, "model": PIPELINE_MODEL}
+        return {"id": self._id, "object": kind, "created": self._created, "model": PIPELINE_MODEL}
 
 
 def annotations(content: str, sources: Sequence[Source]) -> list[dict[str, Any]]:
@@ -248,13 +230,13 @@ def error_body(error: FiresideError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}
 
 
-def failed_chunk(code: str, message: str) -> bytes:
+def failed_chunk(error: FiresideError) -> bytes:
     """An error that came in the middle of a stream."""
-    body = {"message": message, "type": "server_error", "param": None, "code": code}
-    return b"data: " + orjson.dumps({"error": body}) + b"\n\n"
+    return b"data: " + orjson.dumps(error_body(error)) + b"\n\n"
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """Tokens, as OpenAI counts them."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -263,6 +245,13 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def model_card(name: str, *, created: int = 0) -> dict[str, Any]:
-    """One entry of the list of models."""
-    return {"id": name, "object": "model", "created": created, "owned_by": "fireside"}
+def model_card(name: str) -> dict[str, Any]:
+    """One entry of the list of models, for clients of OpenAI and of Anthropic, who ask at the same address."""
+    of_openai: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "fireside"}
+    return of_openai | {"type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+
+
+def model_list(names: Sequence[str]) -> dict[str, Any]:
+    """All models, on one page."""
+    ends = {"has_more": False, "first_id": names[0], "last_id": names[-1]}
+    return {"object": "list", "data": [model_card(name) for name in names], **ends}

@@ -1,24 +1,22 @@
 """`/v1`: what clients of OpenAI's API speak. A plain model is passed through; `fireside` is the whole pipeline."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from fireside.contracts import chat, embeddings, inference
-from fireside.contracts.answer import Failed, Final, Token
-from fireside.contracts.base import Nothing
+from fireside.contracts import inference
 from fireside.contracts.permissions import MODELS_USE, route_access
-from fireside.core.errors import FiresideError, NotFoundError, UnavailableError, UpstreamError
-from fireside.core.ids import new_id
-from fireside.runtime.context import Context
+from fireside.core.errors import FiresideError
+from fireside.services.gateway import answering
 from fireside.services.gateway import openai_dialect as dialect
-from fireside.services.gateway.request_bodies import json_body
+from fireside.services.gateway.answering import caller, unless_left
+from fireside.services.gateway.completions import Asked
+from fireside.services.gateway.offered import embed, offered
+from fireside.services.gateway.request_bodies import json_body, read_json, read_request
 
-_SSE = "text/event-stream"
-_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _COMPLETION_EXAMPLE = {"model": "fireside", "messages": [{"role": "user", "content": "When does the desk close?"}]}
 _EMBEDDINGS_EXAMPLE = {"model": "all-minilm-l6-v2", "input": ["a cat sits"]}
 
@@ -38,104 +36,56 @@ def routes() -> APIRouter:
     return routes
 
 
-def _caller(request: Request) -> Context:
-    context: Context = request.scope["state"]["context"]
-    return context
-
-
 async def list_models(request: Request) -> dict[str, Any]:
     """The pipeline, and every model this caller may use."""
-    return {"object": "list", "data": [dialect.model_card(name) for name in await _model_names(_caller(request))]}
+    return dialect.model_list((await offered(caller(request))).names)
 
 
 async def get_model(request: Request, model: str) -> dict[str, Any]:
     """One model."""
-    if model not in await _model_names(_caller(request)):
-        raise NotFoundError(f"there is no model {model!r}", model=model)
+    (await offered(caller(request))).require(model)
     return dialect.model_card(model)
-
-
-async def _model_names(context: Context) -> list[str]:
-    names = [dialect.PIPELINE_MODEL]
-    with suppress(UnavailableError):  # the pipeline answers without either
-        names += [model.name for model in (await context.call(inference.MODELS, Nothing())).items]
-    with suppress(UnavailableError):
-        names.append((await context.as_service("gateway").call(embeddings.MODEL, Nothing())).name)
-    return names
 
 
 async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation, in one piece or as a stream."""
-    context, body = _caller(request), await request.body()
+    body = await request.body()
     envelope = dialect.read_envelope(body)
-    if envelope.is_pipeline:
-        return await _answer(context, dialect.read_pipeline_request(envelope))
-    return await _forward(context, inference.Forward(path="/v1/chat/completions", model=envelope.model, body=body))
+    if not envelope.is_pipeline:
+        return await _forward(request, envelope, body)
+    asked = read_request(dialect.PipelineRequest, envelope.body)
+    with_usage = bool((asked.stream_options or {}).get("include_usage"))
+    writer = dialect.CompletionWriter(with_usage=with_usage)
+    return await answering.answer(request, Asked(asked.model, envelope.body, asked.stream), writer)
 
 
-async def _forward(context: Context, request: inference.Forward) -> Response:
-    stream = context.stream(inference.FORWARD, request)
-    head = await anext(stream, None)
-    if not isinstance(head, inference.ForwardHead):
-        raise UpstreamError("the model's server answered without a head")
-    if head.media_type.startswith(_SSE):
-        return StreamingResponse(_bytes(stream), head.status, _STREAM_HEADERS, head.media_type)
-    async with aclosing(stream):
-        content = b"".join([item.data async for item in stream if isinstance(item, inference.ForwardChunk)])
+async def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:
+    """Pass a request to its model's server and the bytes of the reply back, unread."""
+    path = request.url.path
+    stream = caller(request).stream(inference.FORWARD, inference.Forward(path=path, model=envelope.model, body=body))
+    head = await unless_left(request, answering.head_of(stream))
+    if head.media_type.startswith(dialect.SSE):
+        return StreamingResponse(_bytes(stream), head.status, answering.STREAM_HEADERS, head.media_type)
+    content = await unless_left(request, _all_bytes(stream))
     return Response(content, head.status, media_type=head.media_type)
 
 
-async def _bytes(stream: Any) -> AsyncIterator[bytes]:
+async def _all_bytes(stream: AsyncGenerator[Any, None]) -> bytes:
+    async with aclosing(stream):
+        return b"".join([item.data async for item in stream])
+
+
+async def _bytes(stream: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
     try:
         async with aclosing(stream):
             async for item in stream:
                 yield item.data
     except FiresideError as error:  # what came before may have ended within a line
-        yield b"\n\n" + dialect.failed_chunk(error.code, error.message) + dialect.DONE
-
-
-async def _answer(context: Context, request: dialect.PipelineRequest) -> Response:
-    turns, writer = request.turns(), dialect.CompletionWriter(f"chatcmpl-{new_id().hex}")
-    if request.stream:
-        with_usage = bool((request.stream_options or {}).get("include_usage"))
-        events = _answer_chunks(context, turns, writer, with_usage=with_usage)
-        return StreamingResponse(events, 200, _STREAM_HEADERS, _SSE)
-    async with aclosing(context.stream(chat.COMPLETE, turns)) as answer:
-        async for event in answer:
-            if isinstance(event, Failed):
-                raise UpstreamError(event.detail or event.title)
-            if isinstance(event, Final):
-                return JSONResponse(writer.whole(event))
-    raise UpstreamError("the answer ended without its text")
-
-
-async def _answer_chunks(
-    context: Context, turns: chat.CompleteTurns, writer: dialect.CompletionWriter, *, with_usage: bool
-) -> AsyncIterator[bytes]:
-    yield writer.begin()
-    try:
-        async with aclosing(context.stream(chat.COMPLETE, turns)) as answer:
-            async for event in answer:
-                if isinstance(event, Token):
-                    yield writer.text(event.text)
-                elif isinstance(event, Final):
-                    yield writer.end(event, with_usage=with_usage)
-                elif isinstance(event, Failed):
-                    yield dialect.failed_chunk(event.code, event.detail or event.title)
-    except FiresideError as error:  # the head is out: an error can only be told inside the stream
-        yield dialect.failed_chunk(error.code, error.message)
-    yield dialect.DONE
+        yield b"\n\n" + dialect.failed_chunk(error) + dialect.DONE
 
 
 async def create_embeddings(request: Request) -> JSONResponse:
     """Turn texts into vectors."""
-    context = _caller(request)
-    asked = dialect.read_embeddings_request(dialect.read_envelope(await request.body()))
-    service = context.as_service("gateway")
-    embedder = await service.call(embeddings.MODEL, Nothing())
-    if asked.model != embedder.name:
-        raise NotFoundError(
-            f"there is no embedding model {asked.model!r} (there is: {embedder.name})", model=asked.model
-        )
-    made = await service.call(embeddings.EMBED, embeddings.EmbedTexts(texts=asked.texts))
+    asked = read_request(dialect.EmbeddingsRequest, read_json(await request.body()))
+    made = await embed(caller(request), asked.model, asked.texts, dimensions=asked.dimensions)
     return JSONResponse(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))

@@ -18,12 +18,15 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fireside.core.errors import FiresideError, InternalError, InvalidInputError, error_from_dict
-from fireside.services.gateway import openai_dialect
+from fireside.services.gateway import anthropic_dialect, ollama_dialect, openai_dialect
 
 log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-_OPENAI_PREFIX = "/v1/"
+_OWN_PREFIX = "/api/v1/"
+_ANTHROPIC_PREFIX = "/v1/messages"
+_OLLAMA_PREFIX = "/api/"
+_DIALECT_PREFIXES = ("/v1/", _OLLAMA_PREFIX)
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "request_id", "errors"})
 _CODES = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable", 415: "unsupported_media_type"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -54,9 +57,19 @@ def problem_of(error: FiresideError, *, request_id: str) -> dict[str, Any]:
 def problem_response(error: FiresideError, *, request_id: str, path: str) -> Response:
     """The reply to a request that failed."""
     headers = headers_of(error)
-    if path.startswith(_OPENAI_PREFIX):
-        return JSONResponse(openai_dialect.error_body(error), error.status, headers)
-    return JSONResponse(problem_of(error, request_id=request_id), error.status, headers, MEDIA_TYPE)
+    if path.startswith(_OWN_PREFIX) or not path.startswith(_DIALECT_PREFIXES):
+        return JSONResponse(problem_of(error, request_id=request_id), error.status, headers, MEDIA_TYPE)
+    # none of the others tells a request that it cannot read from one that it does not like
+    status = HTTPStatus.BAD_REQUEST if error.status == HTTPStatus.UNPROCESSABLE_ENTITY else error.status
+    return JSONResponse(_in_dialect(error, request_id=request_id, path=path), status, headers)
+
+
+def _in_dialect(error: FiresideError, *, request_id: str, path: str) -> dict[str, Any]:
+    if path.startswith(_OLLAMA_PREFIX):
+        return ollama_dialect.error_body(error)
+    if path.startswith(_ANTHROPIC_PREFIX):
+        return anthropic_dialect.error_body(error, request_id)
+    return openai_dialect.error_body(error)
 
 
 def headers_of(error: FiresideError) -> dict[str, str]:

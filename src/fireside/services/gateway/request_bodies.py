@@ -1,10 +1,44 @@
-"""What the OpenAPI document says of request bodies that routes read themselves, byte for byte. No I/O."""
+"""Request bodies that routes read themselves, byte for byte, and what the OpenAPI document says of them. No I/O."""
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from fireside.core.errors import InvalidInputError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _DEFINITIONS = "$defs"
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """The object that a request's body is.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        parsed: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInputError(f"the body is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise InvalidInputError("the body must be a JSON object")
+    return cast("dict[str, Any]", parsed)
+
+
+def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
+    """Read a request's body into its model.
+
+    Raises:
+        InvalidInputError: A field is wrong; the first one is named.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
 
 
 def json_body(model: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+"""What readers of OpenAI's chat completions share: how chunks are cut out of bytes, what a refusal means. Pure.
+
+The wire format is OpenAI's chat completions API with server-sent events, as llama-server, vLLM and Ollama speak it too.
+"""
+
+from typing import Any, cast
+
+import orjson
+
+from fireside.core.errors import (
+    FiresideError,
+    InvalidInputError,
+    TooManyRequestsError,
+    UnavailableError,
+    UpstreamError,
+)
+
+_DONE = b"[DONE]"
+_LONGEST_REASON_CHARS = 300
+
+
+class ChunkCutter:
+    """Cuts the chunks of a completion out of a byte stream, wherever the network cut it."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The chunks that these bytes complete, in order.
+
+        Raises:
+            UpstreamError: One is not JSON, or is an error.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        return [_chunk(item) for item in found if item and item != _DONE]
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """The value when it is an object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def first_choice(body: dict[str, Any]) -> dict[str, Any]:
+    """The first choice of a completion or a chunk; empty when it has none."""
+    choices: list[Any] = body.get("choices") or [{}]
+    return json_object(choices[0])
+
+
+def refusal(status: int, body: bytes, *, retry_after: str | None = None) -> FiresideError:
+    """What a reply with an error's status means.
+
+    Args:
+        status: Of the reply.
+        body: Its content.
+        retry_after: The header of that name.
+    """
+    try:
+        text = _error_text(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        text = f"status {status}"
+    if status == 429:
+        wait_s = int(retry_after) if retry_after and retry_after.isdigit() else 1
+        return TooManyRequestsError(f"the model's server is busy: {text}", retry_after_s=wait_s)
+    if status == 503:
+        return UnavailableError(f"the model's server is not ready: {text}")
+    if status in {400, 404, 413, 422}:
+        return InvalidInputError(f"the model's server refuses the request: {text}")
+    return UpstreamError(f"the model's server failed: {text}", upstream_status=status)
+
+
+def _chunk(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = json_object(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise UpstreamError("the model's server sent something that is not JSON") from error
+    if "error" in chunk:
+        raise UpstreamError(_error_text(chunk))
+    return chunk
+
+
+def _error_text(body: Any) -> str:
+    error: Any = json_object(body).get("error", body)
+    return str(json_object(error).get("message", error))[:_LONGEST_REASON_CHARS]

@@ -1,0 +1,199 @@
+"""Answers for every dialect: asked of the pipeline or of a model's server, and sent whole or as a stream.
+
+The one place where a dialect meets services. When the client leaves, the work for it is stopped, stream or not.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import orjson
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from fireside.contracts import chat, inference
+from fireside.contracts.answer import Failed, Final, Token
+from fireside.contracts.inference import ForwardChunk
+from fireside.core.errors import FiresideError, UpstreamError, error_from_dict
+from fireside.core.openai_wire import refusal
+from fireside.runtime.context import Context
+from fireside.services.gateway.completions import (
+    Asked,
+    ChunkReader,
+    Completion,
+    CompletionEvent,
+    Ended,
+    TextPiece,
+    gathered,
+)
+from fireside.services.gateway.openai_dialect import PIPELINE_MODEL, PipelineRequest
+from fireside.services.gateway.request_bodies import read_request
+
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+ResultT = TypeVar("ResultT")
+
+
+class ClientLeftError(FiresideError):
+    """The client closed the connection before its answer was there."""
+
+    code = "client_left"
+    status = 499
+
+
+class Writer(Protocol):
+    """Writes one answer in the shape of a dialect."""
+
+    media_type: ClassVar[str]
+    """Of a stream."""
+
+    def begin(self) -> bytes:
+        """What comes before the first event."""
+        ...
+
+    def write(self, event: CompletionEvent) -> bytes:
+        """An event, empty when the dialect has no words for it; after an end nothing follows."""
+        ...
+
+    def failed(self, error: FiresideError) -> bytes:
+        """The end of a stream that cannot go on."""
+        ...
+
+    def whole(self, completion: Completion) -> dict[str, Any]:
+        """The answer in one piece."""
+        ...
+
+
+def caller(request: Request) -> Context:
+    """The context of whoever asks."""
+    context: Context = request.scope["state"]["context"]
+    return context
+
+
+async def answer(request: Request, asked: Asked, writer: Writer) -> Response:
+    """Answer a request, in one piece or as a stream.
+
+    A failure before the first word has its own status; one that comes later stands in the stream.
+    """
+    events = completion_events(caller(request), asked)
+    if not asked.stream:
+        return JSONResponse(writer.whole(await unless_left(request, gathered(events))))
+    first = await unless_left(request, _first(events))
+    return StreamingResponse(_written(first, events, writer), 200, STREAM_HEADERS, writer.media_type)
+
+
+def completion_events(context: Context, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
+    """The events of the answer; closing them stops whoever answers.
+
+    Raises:
+        InvalidInputError: The pipeline is asked something that it cannot read.
+    """
+    if asked.model != PIPELINE_MODEL:
+        return _model_events(context, asked)
+    return _pipeline_events(context, read_request(PipelineRequest, asked.body).turns())
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Do something for a client as long as it waits for it; its body must have been read.
+
+    Raises:
+        ClientLeftError: It did not wait; the work was cancelled.
+    """
+    doing, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientLeftError
+        return doing.result()
+    finally:
+        doing.cancel()
+        leaving.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def forwarded(context: Context, path: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The JSON with which a model's server answers.
+
+    Raises:
+        FiresideError: It refused, or is not there.
+    """
+    request = inference.Forward(path=path, model=model, body=orjson.dumps(body))
+    async with aclosing(context.stream(inference.FORWARD, request)) as stream:
+        head = await head_of(stream)
+        content = b"".join([item.data async for item in stream if isinstance(item, ForwardChunk)])
+    if head.status != 200:
+        raise refusal(head.status, content)
+    try:
+        return dict(orjson.loads(content))
+    except (ValueError, TypeError) as error:
+        raise UpstreamError("the model's server sent something that is no JSON object") from error
+
+
+async def head_of(stream: AsyncGenerator[Any, None]) -> inference.ForwardHead:
+    """How a model's server answered: the first item of a forwarded request.
+
+    Raises:
+        UpstreamError: It did not say.
+    """
+    head = await anext(stream, None)
+    if not isinstance(head, inference.ForwardHead):
+        raise UpstreamError("the model's server answered without a head")
+    return head
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _first(events: AsyncGenerator[CompletionEvent, None]) -> CompletionEvent:
+    first = await anext(events, None)
+    if first is None:
+        raise UpstreamError("the answer ended without its text")
+    return first
+
+
+async def _written(
+    first: CompletionEvent, events: AsyncGenerator[CompletionEvent, None], writer: Writer
+) -> AsyncIterator[bytes]:
+    async with aclosing(events):
+        yield writer.begin() + writer.write(first)
+        try:
+            async for event in events:
+                if data := writer.write(event):
+                    yield data
+        except FiresideError as error:  # the head is out: an error can only be told inside the stream
+            yield writer.failed(error)
+
+
+async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
+    body = asked.body | {"model": asked.model, "stream": True, "stream_options": {"include_usage": True}}
+    request = inference.Forward(path=asked.path, model=asked.model, body=orjson.dumps(body))
+    async with aclosing(context.stream(inference.FORWARD, request)) as stream:
+        head, reader = await head_of(stream), ChunkReader()
+        if head.status != 200:
+            content = b"".join([item.data async for item in stream if isinstance(item, ForwardChunk)])
+            raise refusal(head.status, content)
+        async for item in stream:
+            if isinstance(item, ForwardChunk):
+                for event in reader.feed(item.data):
+                    yield event
+        yield reader.end()
+
+
+async def _pipeline_events(context: Context, turns: chat.CompleteTurns) -> AsyncGenerator[CompletionEvent, None]:
+    told = ""
+    async with aclosing(context.stream(chat.COMPLETE, turns)) as events:
+        async for event in events:
+            if isinstance(event, Token):
+                told += event.text
+                yield TextPiece(event.text)
+            elif isinstance(event, Final):
+                if event.content.startswith(told) and event.content != told:
+                    yield TextPiece(event.content[len(told) :])
+                yield Ended("stop", event.usage, event.sources, event.content)
+                return
+            elif isinstance(event, Failed):
+                message = event.detail or event.title
+                raise error_from_dict({"code": event.code, "status": event.status, "message": message})
+    raise UpstreamError("the answer ended without its text")

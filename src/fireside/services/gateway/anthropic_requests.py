@@ -1,0 +1,251 @@
+"""Anthropic's messages read into chat completion requests of OpenAI's shape. No I/O.
+
+The reference is Anthropic's API documentation of `/v1/messages`. Images and tools are passed on to whoever can use
+them; tools that Anthropic's own servers run are refused, because there is nobody here to run them.
+"""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from fireside.core.errors import InvalidInputError
+from fireside.services.gateway.completions import Asked
+
+Json = dict[str, Any]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class TextBlock(_Part):
+    """Some text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Source(_Part):
+    """Where an image or a document is: here, or at an address."""
+
+    type: Literal["base64", "url", "text"]
+    media_type: str = "text/plain"
+    data: str = ""
+    url: str = ""
+
+
+class ImageBlock(_Part):
+    """A picture."""
+
+    type: Literal["image"]
+    source: Source
+
+
+class DocumentBlock(_Part):
+    """A document; only plain text is read."""
+
+    type: Literal["document"]
+    source: Source
+    title: str | None = None
+
+
+class SearchResultBlock(_Part):
+    """Something that was found, as text."""
+
+    type: Literal["search_result"]
+    title: str = ""
+    source: str = ""
+    content: list[TextBlock] = Field(default_factory=lambda: list[TextBlock]())
+
+
+class ToolUseBlock(_Part):
+    """A tool that the model wanted called."""
+
+    type: Literal["tool_use"]
+    id: str
+    name: str
+    input: Json = Field(default_factory=lambda: Json())
+
+
+_Shown = Annotated[TextBlock | ImageBlock | DocumentBlock | SearchResultBlock, Field(discriminator="type")]
+
+
+class ToolResultBlock(_Part):
+    """What a tool answered."""
+
+    type: Literal["tool_result"]
+    tool_use_id: str
+    content: str | list[_Shown] = ""
+
+
+class ThoughtBlock(_Part):
+    """What a model thought in an earlier turn; it is not passed on."""
+
+    type: Literal["thinking", "redacted_thinking"]
+
+
+Block = Annotated[
+    TextBlock | ImageBlock | DocumentBlock | SearchResultBlock | ToolUseBlock | ToolResultBlock | ThoughtBlock,
+    Field(discriminator="type"),
+]
+
+
+class Message(_Part):
+    """One turn."""
+
+    role: Literal["user", "assistant"]
+    content: str | list[Block]
+
+
+class Tool(_Part):
+    """A tool that the client runs."""
+
+    type: Literal["custom"] | None = None
+    name: str = Field(min_length=1)
+    description: str = ""
+    input_schema: Json = Field(default_factory=lambda: Json())
+
+
+class ToolChoice(_Part):
+    """Which tools the model may, or must, use."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool = False
+
+
+class OutputFormat(_Part):
+    """The shape of the answer."""
+
+    type: Literal["json_schema"]
+    json_schema: Json = Field(alias="schema")
+
+
+class OutputConfig(_Part):
+    """How the answer shall be."""
+
+    format: OutputFormat | None = None
+
+
+class CountTokensRequest(_Part):
+    """What is counted."""
+
+    model: str = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
+    system: str | list[TextBlock] = ""
+    tools: list[Tool] = Field(default_factory=lambda: list[Tool]())
+    tool_choice: ToolChoice | None = None
+
+
+class MessagesRequest(CountTokensRequest):
+    """A request for a message."""
+
+    max_tokens: int = Field(ge=1)
+    stream: bool = False
+    stop_sequences: list[str] = Field(default_factory=lambda: list[str]())
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    output_config: OutputConfig | None = None
+
+    def asked(self) -> Asked:
+        """The request as it is passed on.
+
+        Raises:
+            InvalidInputError: It holds a document that is no text.
+        """
+        output = self.output_config.format if self.output_config else None
+        schema = {"name": "answer", "schema": output.json_schema, "strict": True} if output else None
+        body = prompt_body(self) | {
+            "max_tokens": self.max_tokens,
+            "stop": self.stop_sequences or None,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "response_format": {"type": "json_schema", "json_schema": schema} if schema else None,
+        }
+        return Asked(self.model, {name: value for name, value in body.items() if value is not None}, self.stream)
+
+
+def prompt_body(request: CountTokensRequest) -> Json:
+    """Everything of a request that the model reads.
+
+    Raises:
+        InvalidInputError: It holds a document that is no text.
+    """
+    system = request.system if isinstance(request.system, str) else "\n".join(block.text for block in request.system)
+    messages: list[Json] = [{"role": "system", "content": system}] if system else []
+    for message in request.messages:
+        messages += _messages(message)
+    body: Json = {"model": request.model, "messages": messages}
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.tool_choice:
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+        if request.tool_choice.disable_parallel_tool_use:
+            body["parallel_tool_calls"] = False
+    return body
+
+
+def _messages(message: Message) -> list[Json]:
+    """One turn as OpenAI's messages: what tools answered first, then what was said."""
+    if isinstance(message.content, str):
+        return [{"role": message.role, "content": message.content}]
+    results: list[Json] = []
+    calls: list[Json] = []
+    shown: list[Json] = []
+    for block in message.content:
+        match block:
+            case ToolResultBlock():
+                results.append({"role": "tool", "tool_call_id": block.tool_use_id, "content": _result(block)})
+            case ToolUseBlock():
+                function = {"name": block.name, "arguments": orjson.dumps(block.input).decode()}
+                calls.append({"id": block.id, "type": "function", "function": function})
+            case ThoughtBlock():
+                pass
+            case _:
+                shown.append(_shown(block))
+    if not shown and not calls:
+        return results
+    spoken: Json = {"role": message.role, "content": _simplest(shown)}
+    return [*results, spoken | ({"tool_calls": calls} if calls else {})]
+
+
+def _simplest(parts: list[Json]) -> str | list[Json] | None:
+    """Text alone as a string: not every server takes parts."""
+    if any(part["type"] != "text" for part in parts):
+        return parts
+    return "\n".join(part["text"] for part in parts) if parts else None
+
+
+def _result(block: ToolResultBlock) -> str | list[Json] | None:
+    return block.content if isinstance(block.content, str) else _simplest([_shown(part) for part in block.content])
+
+
+def _shown(block: TextBlock | ImageBlock | DocumentBlock | SearchResultBlock) -> Json:
+    match block:
+        case TextBlock():
+            return {"type": "text", "text": block.text}
+        case ImageBlock():
+            source = block.source
+            url = source.url if source.type == "url" else f"data:{source.media_type};base64,{source.data}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        case SearchResultBlock():
+            lines = [block.title, block.source, *(part.text for part in block.content)]
+            return {"type": "text", "text": "\n".join(line for line in lines if line)}
+        case DocumentBlock():
+            if block.source.type != "text":
+                raise InvalidInputError("documents in messages must be plain text", param="messages")
+            return {"type": "text", "text": "\n".join(line for line in (block.title, block.source.data) if line)}
+
+
+def _tool(tool: Tool) -> Json:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(choice: ToolChoice) -> str | Json:
+    if choice.type == "tool":
+        return {"type": "function", "function": {"name": choice.name or ""}}
+    return {"auto": "auto", "any": "required", "none": "none"}[choice.type]

@@ -1,0 +1,181 @@
+"""`/api`: what clients of Ollama speak."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from fireside.contracts.base import PUBLIC
+from fireside.contracts.permissions import MODELS_MANAGE, MODELS_USE, route_access
+from fireside.core.errors import ConflictError
+from fireside.runtime.context import Context
+from fireside.services.gateway import ollama_dialect as dialect
+from fireside.services.gateway import ollama_requests as requests
+from fireside.services.gateway.answering import answer, caller
+from fireside.services.gateway.offered import Offered, count_words, embed, offered, rows_of
+from fireside.services.gateway.request_bodies import json_body, read_json, read_request
+
+_NAMED: dict[str, Any] = {"model": "fireside"}
+_CHAT: dict[str, Any] = {**_NAMED, "messages": [{"role": "user", "content": "When does the desk close?"}]}
+_PROMPT: dict[str, Any] = {**_NAMED, "prompt": "When does the desk close?"}
+_EMBED: dict[str, Any] = {"model": "all-minilm-l6-v2", "input": ["a cat sits"]}
+_EMBED_ONE: dict[str, Any] = {"model": "all-minilm-l6-v2", "prompt": "a cat sits"}
+_COPY: dict[str, Any] = {"source": "fireside", "destination": "assistant"}
+_DEFAULT_TAG = ":latest"
+
+
+class ModelsAreConfiguredError(ConflictError):
+    """Models are not installed, copied or removed here; which there are, the configuration says."""
+
+    code = "models_are_configured"
+
+
+def routes() -> APIRouter:
+    """The Ollama-compatible routes."""
+    routes = APIRouter(prefix="/api", tags=["Ollama-compatible"])
+    routes.add_api_route("/version", get_version, openapi_extra=route_access(PUBLIC))
+    routes.add_api_route("/tags", list_models, openapi_extra=route_access(MODELS_USE))
+    routes.add_api_route("/ps", list_running, openapi_extra=route_access(MODELS_USE))
+
+    def add(path: str, handler: Callable[..., Any], shape: tuple[type[BaseModel], Any], **options: Any) -> None:
+        access = options.get("access", MODELS_USE)
+        extra = route_access(access) | json_body(shape[0], example=shape[1])
+        routes.add_api_route(path, handler, methods=[options.get("method", "POST")], openapi_extra=extra)
+
+    add("/show", show_model, (requests.Named, _NAMED))
+    add("/chat", chat, (requests.ChatRequest, _CHAT))
+    add("/generate", generate, (requests.GenerateRequest, _PROMPT))
+    add("/embed", embed_texts, (requests.Embed, _EMBED))
+    add("/embeddings", embed_text, (requests.EmbedOne, _EMBED_ONE))
+    add("/pull", pull_model, (requests.Pull, _NAMED), access=MODELS_MANAGE)
+    add("/copy", copy_model, (requests.Copy, _COPY), access=MODELS_MANAGE)
+    add("/delete", delete_model, (requests.Named, _NAMED), access=MODELS_MANAGE, method="DELETE")
+    return routes
+
+
+async def get_version() -> dict[str, str]:
+    """The release of Ollama whose interface this is."""
+    return {"version": dialect.API_VERSION}
+
+
+async def list_models(request: Request) -> dict[str, Any]:
+    """The pipeline, and every model this caller may use."""
+    found = await offered(caller(request))
+    return {"models": [dialect.model_card(name, found.find_profile(name)) for name in found.names]}
+
+
+async def list_running(request: Request) -> dict[str, Any]:
+    """The models that are loaded on machines of Fireside."""
+    models = (await offered(caller(request))).models
+    return {"models": [dialect.running_card(model) for model in models if model.state == "ready"]}
+
+
+async def show_model(request: Request) -> dict[str, Any]:
+    """Facts about one model."""
+    _, name, found = await _find(request)
+    return dialect.model_facts(name, found.find_profile(name))
+
+
+async def chat(request: Request) -> Response:
+    """Go on with a conversation, as a stream unless told otherwise."""
+    asked = read_request(requests.ChatRequest, read_json(await request.body()))
+    name = await _local_name(caller(request), asked.model)
+    writer = dialect.AnswerWriter(asked.model, "chat")
+    if not asked.messages:
+        return await _loaded(request, name, writer)
+    return await answer(request, asked.asked(name), writer)
+
+
+async def generate(request: Request) -> Response:
+    """Answer a prompt, as a stream unless told otherwise."""
+    asked = read_request(requests.GenerateRequest, read_json(await request.body()))
+    name = await _local_name(caller(request), asked.model)
+    writer = dialect.AnswerWriter(asked.model, "generate")
+    if not asked.prompt:
+        return await _loaded(request, name, writer)
+    return await answer(request, asked.asked(name), writer)
+
+
+async def embed_texts(request: Request) -> dict[str, Any]:
+    """Turn texts into vectors."""
+    began_ns = time.perf_counter_ns()
+    asked = read_request(requests.Embed, read_json(await request.body()))
+    context = caller(request)
+    name = await _local_name(context, asked.model)
+    made = await embed(context, name, asked.texts, dimensions=asked.dimensions)
+    tokens = count_words(asked.texts)
+    return dialect.embeddings_body(asked.model, rows_of(made), tokens=tokens, began_ns=began_ns)
+
+
+async def embed_text(request: Request) -> dict[str, Any]:
+    """Turn one text into a vector, the older way."""
+    asked = read_request(requests.EmbedOne, read_json(await request.body()))
+    context = caller(request)
+    made = await embed(context, await _local_name(context, asked.model), [asked.prompt])
+    return {"embedding": rows_of(made)[0]}
+
+
+async def pull_model(request: Request) -> Response:
+    """Say that a model is there already.
+
+    Raises:
+        NotFoundError: It is not, and cannot be installed from here.
+    """
+    body, _, _ = await _find(request)
+    done = {"status": "success"}
+    if read_request(requests.Pull, body).stream:
+        return Response(dialect.json_line(done), media_type=dialect.NDJSON)
+    return JSONResponse(done)
+
+
+async def copy_model(request: Request) -> None:
+    """Refuse: names of models are configured.
+
+    Raises:
+        NotFoundError: There is no such model.
+        ModelsAreConfiguredError: There is.
+    """
+    asked = read_request(requests.Copy, read_json(await request.body()))
+    context = caller(request)
+    (await offered(context)).require(await _local_name(context, asked.source))
+    raise ModelsAreConfiguredError(model=asked.source)
+
+
+async def delete_model(request: Request) -> None:
+    """Refuse: which models there are is configured.
+
+    Raises:
+        NotFoundError: There is no such model.
+        ModelsAreConfiguredError: There is.
+    """
+    _, name, _ = await _find(request)
+    raise ModelsAreConfiguredError(model=name)
+
+
+async def _find(request: Request) -> tuple[dict[str, Any], str, Offered]:
+    """The request's body, its model's name here, and all that is offered.
+
+    Raises:
+        NotFoundError: The model is not among it.
+    """
+    body = read_json(await request.body())
+    context = caller(request)
+    name = await _local_name(context, read_request(requests.Named, body).named())
+    found = await offered(context)
+    found.require(name)
+    return body, name, found
+
+
+async def _local_name(context: Context, name: str) -> str:
+    """The name that a model has here; Ollama's clients may add a default tag to it."""
+    if not name.endswith(_DEFAULT_TAG) or name in (await offered(context)).names:
+        return name
+    return name.removesuffix(_DEFAULT_TAG)
+
+
+async def _loaded(request: Request, name: str, writer: dialect.AnswerWriter) -> Response:
+    (await offered(caller(request))).require(name)
+    return JSONResponse(writer.loaded())
