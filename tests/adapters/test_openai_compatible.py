@@ -1,13 +1,21 @@
 """A server of models that behaves badly: each fault becomes the error that says what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
-from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
+from fireside.adapters.language_model.model_server import Endpoint
+from fireside.adapters.language_model.openai_compatible import (
+    AZURE,
+    GEMINI,
+    OPENAI,
+    OpenAICompatibleServer,
+    Variant,
+)
 from fireside.core.errors import (
+    ContextOverflowError,
     FiresideError,
     InvalidInputError,
     TooManyRequestsError,
@@ -15,47 +23,15 @@ from fireside.core.errors import (
     UpstreamError,
 )
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
+from tests.adapters.upstream import Upstream, running_upstream
 
 PROMPT = Prompt(model="m", messages=(PromptMessage("user", "hello"),), stop=("x",), max_tokens=5)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Upstream:
-    """A real HTTP server whose behaviour a test chooses; remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.handler: Handler = self.answer
-        self.bodies: list[dict[str, object]] = []
-        self.headers: list[dict[str, str]] = []
-        self.events: list[bytes] = []
-        self.base_url = ""
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.headers.append(dict(request.headers))
-        if request.method == "POST":
-            self.bodies.append(await request.json())
-        return await self.handler(request)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-        await response.prepare(request)
-        for event in self.events:
-            await response.write(event)
-        return response
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
-    upstream = Upstream()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", upstream.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    upstream.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield upstream
-    await runner.cleanup()
+    async with running_upstream() as upstream:
+        yield upstream
 
 
 @pytest.fixture
@@ -159,6 +135,48 @@ async def test_a_refusal_keeps_its_meaning_and_its_words(
     assert "because of this" in error.message
     if status == 429:
         assert error.details["retry_after_s"] == 7
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"},
+        {"message": "the request exceeds the available context size, try increasing it", "code": 400},
+        {"message": "prompt is too long: 210000 tokens > 200000 maximum", "type": "invalid_request_error"},
+    ],
+)
+async def test_a_prompt_that_is_too_long_for_the_model_is_told_apart(
+    upstream: Upstream, server: OpenAICompatibleServer, error: dict[str, object]
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": error}, status=400)
+
+    upstream.handler = refuse
+
+    assert isinstance(await failure_of(server), ContextOverflowError)
+
+
+@pytest.mark.requirement("I5")
+@pytest.mark.parametrize(
+    ("variant", "path", "header", "value"),
+    [
+        (OPENAI, "/v1/chat/completions", "Authorization", "Bearer secret"),
+        (AZURE, "/openai/v1/chat/completions", "api-key", "secret"),
+        (GEMINI, "/v1beta/openai/chat/completions", "Authorization", "Bearer secret"),
+    ],
+)
+async def test_each_provider_is_asked_where_it_keeps_the_api(
+    upstream: Upstream, variant: Variant, path: str, header: str, value: str
+) -> None:
+    async def locate() -> Endpoint:
+        return Endpoint(upstream.base_url, "secret")
+
+    upstream.events = [b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n']
+    server = OpenAICompatibleServer(locate, variant=variant)
+
+    assert await anext(server.chat(PROMPT)) == TextDelta("x")
+    assert (upstream.paths, upstream.headers[0][header]) == ([path], value)
+    await server.close()
 
 
 async def test_a_refusal_without_json_names_its_status(upstream: Upstream, server: OpenAICompatibleServer) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
+from fireside.adapters.language_model.model_server import Endpoint
+from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama, Watch
 from fireside.core.errors import UnavailableError
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta

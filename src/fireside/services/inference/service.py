@@ -26,7 +26,7 @@ from fireside.contracts.inference import (
     Models,
     ProfileQuery,
 )
-from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError
+from fireside.core.errors import ContextOverflowError, FiresideError, InvalidInputError, UnavailableError
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
 from fireside.ports.model_engine import EngineState
 from fireside.runtime.health import Check
@@ -87,7 +87,7 @@ class InferenceService(Service):
 
     @stream_action(CHAT)
     async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd, None]:
-        """Answer a prompt; a model that fails before its first word is replaced by the next of the chain.
+        """Answer a prompt; a model that fails before its first word, or is too small, is replaced by the next one.
 
         Raises:
             UnknownModelError: There is no model of that name.
@@ -106,7 +106,7 @@ class InferenceService(Service):
                             yield _item(item, model=model.name, fallback=position > 0)
                 return
             except FiresideError as error:
-                if begun or not error.retryable:
+                if begun or not (error.retryable or isinstance(error, ContextOverflowError)):
                     raise
                 failure = error
         raise failure

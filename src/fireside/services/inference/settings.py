@@ -8,13 +8,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fireside.contracts.inference import AnswerStyle
 
+ModelApi = Literal["openai", "azure", "gemini", "anthropic"]
+
 
 class ModelServerSettings(BaseModel):
-    """One server that speaks OpenAI's API: OpenAI, Ollama, vLLM, llama-server."""
+    """One server of models: OpenAI, Ollama, vLLM, llama-server and others that speak OpenAI's API; Anthropic."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: HttpUrl = Field(description="Where it is, without the /v1 at the end.")
+    api: ModelApi = Field(
+        default="openai", description="What it speaks: openai, azure or gemini for their ways of it, anthropic."
+    )
     models: tuple[str, ...] = Field(min_length=1, description="Names of its models that Fireside offers.")
     api_key: SecretStr = Field(default=SecretStr(""), description="Its key; empty for none.")
     answer_style: AnswerStyle = Field(default="write", description="Whether its models write or only quote.")

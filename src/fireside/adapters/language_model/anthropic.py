@@ -1,0 +1,81 @@
+"""Anthropic's own API, and whoever speaks it: OpenAI's chat completions are put into it, and its replies put back."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from fireside.adapters.language_model.anthropic_wire import (
+    StreamTranslator,
+    completion,
+    error_body,
+    messages_request,
+)
+from fireside.adapters.language_model.model_server import COMPLETIONS, Endpoint, ModelServer, as_reply, chunks_of, whole
+from fireside.core.errors import InvalidInputError, UpstreamError
+from fireside.core.openai_wire import json_object
+from fireside.ports.language_model import RawReply
+
+_VERSION = "2023-06-01"
+_OVERLOADED = 529
+
+
+class AnthropicServer(ModelServer):
+    """A server that speaks Anthropic's messages."""
+
+    @asynccontextmanager
+    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+        """Have a chat completion answered.
+
+        Raises:
+            InvalidInputError: The request is no chat completion, or asks for what Anthropic does not offer.
+        """
+        if path != COMPLETIONS:
+            raise InvalidInputError("this model answers chats alone")
+        asked = _parsed(body, InvalidInputError("the body is not a JSON object"))
+        sent = orjson.dumps(messages_request(asked))
+        async with self._request("POST", "/v1/messages", sent) as response:
+            if response.status == 200 and asked.get("stream"):
+                include_usage = bool(json_object(asked.get("stream_options")).get("include_usage"))
+                chunks = _streamed(response, StreamTranslator(include_usage=include_usage))
+                yield RawReply(status=200, media_type="text/event-stream", chunks=chunks)
+                return
+            reply = as_reply(response)
+            status = 503 if reply.status == _OVERLOADED else reply.status
+            chunks = _translated(reply)
+            yield RawReply(status, "application/json", chunks, retry_after=reply.retry_after)
+
+    def _address(self, endpoint: Endpoint, path: str) -> tuple[str, dict[str, str]]:
+        return endpoint.base_url + path, {"x-api-key": endpoint.api_key, "anthropic-version": _VERSION}
+
+
+async def _translated(reply: RawReply) -> AsyncIterator[bytes]:
+    body = _parsed(await whole(reply.chunks), UpstreamError("the model's server sent something that is not JSON"))
+    yield orjson.dumps(completion(body) if reply.status == 200 else error_body(body))
+
+
+async def _streamed(response: aiohttp.ClientResponse, translator: StreamTranslator) -> AsyncIterator[bytes]:
+    rest, ended = b"", False
+    async for data in chunks_of(response):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                event = _parsed(line[5:], UpstreamError("the model's server sent something that is not JSON"))
+                ended = ended or event.get("type") == "message_stop"
+                for chunk in translator.chunks(event):
+                    yield b"data: " + orjson.dumps(chunk) + b"\n\n"
+    if not ended:
+        raise UpstreamError("the model's server broke off in the middle of an answer")
+    yield b"data: [DONE]\n\n"
+
+
+def _parsed(data: bytes, otherwise: InvalidInputError | UpstreamError) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise otherwise from error
+    if not isinstance(parsed, dict):
+        raise otherwise
+    return json_object(parsed)
