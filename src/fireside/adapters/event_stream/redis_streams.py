@@ -35,7 +35,8 @@ from fireside.adapters.event_stream.link import BrokerAwayError
 from fireside.adapters.event_stream.member import Member, Members, end
 from fireside.adapters.event_stream.names import prefix
 from fireside.adapters.event_stream.redis_scripts import APPEND, HOLD, IS_NEXT, RELEASE, TRIM
-from fireside.adapters.redis_clients import close_redis_client, make_redis_client
+from fireside.adapters.redis_clients import close_redis_client, make_redis_client, read_address
+from fireside.core.errors import InvalidInputError
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
 log = structlog.stdlib.get_logger(__name__)
@@ -63,7 +64,12 @@ class RedisEventStream:
             namespace: Separates clusters that share a database.
             replicas: How many replicas must have a fact before it counts as published; not on a cluster.
             take_over_s: After how long without a sign of life another member goes on for one.
+
+        Raises:
+            InvalidInputError: Replicas are asked for on a cluster, or the URL is none of Redis.
         """
+        if replicas and read_address(url).kind == "+cluster":
+            raise InvalidInputError("a Redis cluster cannot be made to wait for replicas: leave out `replicas`")
         # a client of a cluster has the commands that are used here, with the same arguments
         self._client = cast(Redis, make_redis_client(url, timeout_s=_ANSWER_S, retries=0))
         # the braces keep all keys in one slot of a cluster
