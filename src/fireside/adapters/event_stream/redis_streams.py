@@ -16,8 +16,9 @@ tells what is missing.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from redis.asyncio import Redis
@@ -132,10 +133,26 @@ class RedisEventStream:
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
         """What the stream of rejected messages holds."""
+        return [message for _, message in await self._put_aside(limit)]
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Append it to the stream of all groups, and remove it from that of rejected messages."""
+        for entry, message in await self._put_aside(None):
+            if message.id == message_id:
+                async with _translated(), self._turn:
+                    await self._eval(APPEND, [self._stream], message.body)
+                    await self._client.xdel(self._rejected, entry)
+                return True
+        return False
+
+    async def _put_aside(self, limit: int | None) -> list[tuple[bytes, RejectedMessage]]:
         async with _translated():
             entries = cast(list[_Entry], await self._client.xrange(self._rejected, count=limit))
-        found = [fields for _, fields in entries if fields is not None]
-        return [RejectedMessage(fields[b"group"].decode(), fields[b"body"]) for fields in found]
+        return [
+            (entry, RejectedMessage(fields[b"group"].decode(), fields[b"body"], _moment(entry)))
+            for entry, fields in entries
+            if fields is not None
+        ]
 
     async def shortcomings(self) -> Sequence[str]:
         """Settings of the server with which facts that were published can be lost."""
@@ -251,6 +268,11 @@ def _entries(answer: Any) -> list[_Entry]:
         streams = cast(dict[bytes, Any], answer)
         return next(iter(streams.values()))
     return answer[0][1]
+
+
+def _moment(entry: bytes) -> datetime:
+    """When an entry was made: its id begins with that, in milliseconds."""
+    return datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, UTC)
 
 
 def _text(value: str | bytes) -> str:
