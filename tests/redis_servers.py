@@ -77,6 +77,15 @@ class RedisServer:
         if self._process is not None:
             self._process.send_signal(number)
 
+    async def is_master(self) -> bool:
+        async with self.client as client:
+            return (await client.info("replication"))["role"] == "master"
+
+    async def follow(self, master: "RedisServer") -> None:
+        """Become the replica of a master, as sentinels would make it in the end."""
+        await self.ready()
+        await _command(self, "REPLICAOF", "127.0.0.1", master.port)
+
     async def ready(self) -> None:
         await until(lambda: _answers(self), f"redis-server on port {self.port}")
 
@@ -141,6 +150,11 @@ class Cluster:
     @property
     def url(self) -> str:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.masters)
+
+    async def keepers_of(self, key: str) -> tuple[RedisServer, RedisServer]:
+        """The master that keeps a key and its replica, as the slots were first given out."""
+        number = int(await _command(self.masters[0], "CLUSTER", "KEYSLOT", key)) * len(self.masters) // CLUSTER_SLOTS
+        return self.masters[number], self.replicas[number]
 
     async def join(self) -> None:
         for server in self.servers:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -113,6 +114,13 @@ def test_jobs_are_listed_watched_and_steered(fireside: CommandLine, folder: Path
     refused = fireside("jobs", "retry", job_id)
     assert refused.code == 1
     assert refused.err.startswith("error: ")
+
+
+def test_dead_letters_are_listed_and_driven_again(fireside: CommandLine) -> None:
+    assert fireside("jobs", "dead", "--redriven", "--json").json == []
+    refused = fireside("jobs", "redrive", str(uuid4()))
+    assert refused.code == 1
+    assert "no such dead letter" in refused.err
 
 
 def test_uploads_are_cut_by_number_and_by_size(tmp_path: Path) -> None:

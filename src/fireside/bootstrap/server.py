@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from fireside import web
 from fireside.adapters.rate_windows.memory import MemoryRateWindows
 from fireside.bootstrap.data_folder import held_by_this_process
-from fireside.bootstrap.databases import SERVICES_WITH_JOBS
+from fireside.bootstrap.databases import SERVICES_WITH_DATABASES, SERVICES_WITH_JOBS
 from fireside.bootstrap.environment import SettingsError, read_settings
 from fireside.bootstrap.house import open_house
 from fireside.bootstrap.parts import Parts, make_parts
@@ -26,7 +26,7 @@ from fireside.bootstrap.settings import Settings
 from fireside.runtime.caching import telling_users
 from fireside.runtime.logging import LoggingSettings, configure_logging
 from fireside.runtime.mesh import Node
-from fireside.services.gateway import job_routes
+from fireside.services.gateway import dead_letter_routes, job_routes
 from fireside.services.gateway.app import create_app, create_probe_app
 from fireside.services.gateway.guard import Guard
 from fireside.services.gateway.identities import Authenticator
@@ -125,7 +125,11 @@ def make_application(node: Node, parts: Parts) -> ASGIApp:
     parts.forget.append(authenticator.forget)
     parts.cache.listen(telling_users(authenticator.forget))
     app = create_app(
-        routers=[*make_routers(), job_routes.routes(SERVICES_WITH_JOBS)],
+        routers=[
+            *make_routers(),
+            job_routes.routes(SERVICES_WITH_JOBS),
+            dead_letter_routes.routes(SERVICES_WITH_DATABASES),
+        ],
         probes=_probes(node, parts),
         page=web_page(),
     )

@@ -20,6 +20,8 @@ def commands() -> typer.Typer:
     app.command("watch")(watch)
     app.command("cancel")(cancel)
     app.command("retry")(retry)
+    app.command("dead")(dead)
+    app.command("redrive")(redrive)
     return app
 
 
@@ -80,6 +82,42 @@ def cancel(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
 def retry(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Run a failed or cancelled job again."""
     _act(ctx, job_id, "retry", as_json=as_json)
+
+
+def dead(
+    ctx: typer.Context,
+    redriven: Annotated[bool, typer.Option(help="Those too that were driven again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs and facts that were given up, and messages that are no facts."""
+
+    async def work(connection: Connection) -> list[dict[str, Any]]:
+        letters = connection.items("/api/v1/admin/dead-letters", redriven=redriven or None)
+        return [letter async for letter in letters]
+
+    found = session_of(ctx).call(work)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (letter["id"], letter["service"], letter["name"], moment(letter["occurred_at"]), letter["error"].get("message"))
+        for letter in found
+    ]
+    print_table(("id", "service", "what", "since", "error"), rows)
+
+
+def redrive(
+    ctx: typer.Context,
+    letter_id: Annotated[str, typer.Argument(help="The id that 'jobs dead' shows.")],
+    as_json: AsJson = False,
+) -> None:
+    """Drive a dead letter again, once its cause is mended."""
+
+    async def work(connection: Connection) -> Any:
+        return await connection.json("POST", f"/api/v1/admin/dead-letters/{letter_id}/redrive")
+
+    letter = session_of(ctx).call(work)
+    print_done(letter, f"{letter['id']}: driven again", as_json=as_json)
 
 
 def _act(ctx: typer.Context, job_id: str, verb: str, *, as_json: bool) -> None:

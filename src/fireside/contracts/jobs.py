@@ -69,13 +69,14 @@ class JobPage(Contract):
 
 
 class DeadLetter(Contract):
-    """A job or a fact that was given up after its last attempt.
+    """A job or a fact that was given up after its last attempt, or a message of the event stream that is no fact.
 
-    `name` is the job's kind or the fact's topic; `subject_id` the job or the fact. `error` is as in `JobView`.
+    `name` is the job's kind or the fact's topic, `message` for one that is no fact; `subject_id` the job, the fact or
+    the message. `error` is as in `JobView`.
     """
 
     id: UUID
-    type: Literal["job", "event"]
+    type: Literal["job", "event", "message"]
     name: str
     subject_id: UUID
     consumer_group: str = ""
@@ -87,7 +88,7 @@ class DeadLetter(Contract):
 
 
 class ListDeadLetters(Contract):
-    """Dead letters, newest first; with `redriven`, those too that were driven again."""
+    """Dead letters, newest first, then messages that are no facts; `redriven`: those too that were driven again."""
 
     redriven: bool = False
     cursor: str | None = None

@@ -26,15 +26,15 @@ ADMIN_WRITE = "admin:write"
 
 PERMISSIONS: dict[str, str] = {
     ACCOUNT_MANAGE: "Change one's own profile and password; list and end one's own sessions",
-    ADMIN_READ: "See nodes, usage, configuration, dead letters",
-    ADMIN_WRITE: "Change configuration and providers; re-drive dead letters",
+    ADMIN_READ: "See nodes, usage, configuration",
+    ADMIN_WRITE: "Change configuration and providers",
     AUDIT_READ: "Read and verify the audit trail",
     CHAT_READ: "Read one's own conversations and those shared with one",
     CHAT_WRITE: "Ask, and change one's own conversations",
     COLLECTIONS_WRITE: "Write to shared knowledge; manage collections, sources and aliases",
     DOCUMENTS_READ: "Search and read the documents one has access to",
     DOCUMENTS_WRITE: "Upload to one's personal collection and to one's own conversations, and delete there",
-    JOBS_MANAGE: "See, cancel and retry the jobs of everyone",
+    JOBS_MANAGE: "See, cancel and retry the jobs of everyone; see and re-drive dead letters",
     KEYS_MANAGE: "Make and delete one's own API keys, never wider than oneself",
     MODELS_MANAGE: "Install, remove and configure models",
     MODELS_USE: "See the models one may use, and use them",

@@ -9,8 +9,9 @@ nothing at all when publisher and consumers share a process.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Protocol
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from fireside.core.errors import UnavailableError
 from fireside.core.ids import EventId, UserId
@@ -58,10 +59,17 @@ class RejectedMessage:
     Attributes:
         group: The consumer group that it came to.
         body: What came, as it came.
+        rejected_at: When it was put aside, UTC.
     """
 
     group: str
     body: bytes
+    rejected_at: datetime
+
+    @property
+    def id(self) -> UUID:
+        """Follows from the group and the body: the same thing put aside twice has one id."""
+        return uuid5(NAMESPACE_OID, f"{self.group} {sha256(self.body).hexdigest()}")
 
 
 Receive = Callable[[Sequence[EventEnvelope]], Awaitable[None]]
@@ -127,10 +135,23 @@ class EventStream(Protocol):
         ...
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
-        """What was put aside because it is no fact, oldest first. It stays until somebody removes it from the broker.
+        """What was put aside because it is no fact, oldest first. It stays until it is offered again.
 
         Raises:
             EventStreamError: The broker is away.
+        """
+        ...
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Deliver something anew that was put aside, to its group or to all, and put it aside no longer.
+
+        Use it when a version runs that can read it: what still is no fact is put aside again.
+
+        Returns:
+            False when nothing of that id is put aside.
+
+        Raises:
+            EventStreamError: The broker is away, or takes nothing.
         """
         ...
 

@@ -16,10 +16,11 @@ and without replicas, the last minutes can be lost when the whole machine fails.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import UUID
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
@@ -28,6 +29,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnavailableError
 
 from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, messages
+from fireside.adapters.event_stream.jetstream_client import PATIENCE_S, disconnect, new_client, translated
 from fireside.adapters.event_stream.link import BrokerAwayError, Link
 from fireside.adapters.event_stream.member import Member, Members, end
 from fireside.adapters.event_stream.names import plain, prefix
@@ -35,8 +37,6 @@ from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive
 
 log = structlog.stdlib.get_logger(__name__)
 
-_PATIENCE_S = 5.0
-_PING_S = 5
 _LONGEST_MESSAGE_BYTES = 256 * 1024
 _DUPLICATES_S = 120.0
 _REJECTED_KEPT = 10_000
@@ -65,7 +65,7 @@ class JetStreamEventStream:
         self._take_over_s = take_over_s
         self._members = Members()
         self._link = Link[Client](
-            connect=self._connect, is_open=lambda client: client.is_connected, disconnect=_disconnect
+            connect=self._connect, is_open=lambda client: client.is_connected, disconnect=disconnect
         )
         self._turn = asyncio.Lock()
         self._untrimmed = 0
@@ -77,7 +77,7 @@ class JetStreamEventStream:
             EventStreamError: It refuses the credentials, or offers no JetStream.
         """
         with suppress(BrokerAwayError):
-            async with _translated():
+            async with translated():
                 await self._link.get()
 
     async def close(self) -> None:
@@ -93,9 +93,9 @@ class JetStreamEventStream:
         """Hand facts over; returns when the stream has stored them. The same ones at once again are dropped."""
         if destination not in self.destinations():
             raise EventStreamError(f"there is no destination {destination}", destination=destination)
-        async with _translated(), self._turn:
+        async with translated(), self._turn:
             client = await self._link.get()
-            stream = client.jetstream(timeout=_PATIENCE_S)
+            stream = client.jetstream(timeout=PATIENCE_S)
             if self._untrimmed >= _TRIM_EVERY:
                 await self._trim(client, stream)
                 self._untrimmed = 0
@@ -113,19 +113,34 @@ class JetStreamEventStream:
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
         """What the stream of rejected messages holds."""
-        async with _translated():
-            stream = (await self._link.get()).jetstream(timeout=_PATIENCE_S)
-            state, found = (await stream.stream_info(self._rejected_name)).state, list[RejectedMessage]()
-            for sequence in range(state.first_seq, state.last_seq + 1)[:limit]:
-                with suppress(NotFoundError):
-                    message = await stream.get_msg(self._rejected_name, sequence)
-                    group = str(cast(dict[str, Any], message.headers or {}).get(_GROUP, ""))
-                    found.append(RejectedMessage(group, message.data or b""))
-            return found
+        async with translated():
+            stream = (await self._link.get()).jetstream(timeout=PATIENCE_S)
+            return [message async for _, message in self._put_aside(stream, limit)]
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Publish it to all groups, and remove it from the stream of rejected messages."""
+        async with translated(), self._turn:
+            stream = (await self._link.get()).jetstream(timeout=PATIENCE_S)
+            async for sequence, message in self._put_aside(stream, None):
+                if message.id == message_id:
+                    await stream.publish(self._name, message.body, stream=self._name)
+                    await stream.delete_msg(self._rejected_name, sequence)
+                    return True
+        return False
+
+    async def _put_aside(
+        self, stream: JetStreamContext, limit: int | None
+    ) -> AsyncGenerator[tuple[int, RejectedMessage]]:
+        state = (await stream.stream_info(self._rejected_name)).state
+        for sequence in range(state.first_seq, state.last_seq + 1)[:limit]:
+            with suppress(NotFoundError):
+                message = await stream.get_msg(self._rejected_name, sequence)
+                group = str(cast(dict[str, Any], message.headers or {}).get(_GROUP, ""))
+                yield sequence, RejectedMessage(group, message.data or b"", message.time or datetime.now(UTC))
 
     async def shortcomings(self) -> Sequence[str]:
         """That nothing is synced before it is acknowledged, as far as the version of the server tells."""
-        async with _translated():
+        async with translated():
             version = (await self._link.get()).connected_server_version
         if self._replicas > 1:
             return ()
@@ -145,17 +160,17 @@ class JetStreamEventStream:
         # not by a purge: in 2.9 a consumer forgets what it has to deliver again when its stream is purged
         for sequence in range(state.first_seq, needed):
             request = b'{"seq":%d,"no_erase":true}' % sequence
-            await client.request(f"$JS.API.STREAM.MSG.DELETE.{self._name}", request, timeout=_PATIENCE_S)
+            await client.request(f"$JS.API.STREAM.MSG.DELETE.{self._name}", request, timeout=PATIENCE_S)
 
     async def _connect(self) -> Client:
-        client = await _new_client(self._servers)
+        client = await new_client(self._servers)
         try:
-            await self._declare(client.jetstream(timeout=_PATIENCE_S))
+            await self._declare(client.jetstream(timeout=PATIENCE_S))
         except ServiceUnavailableError as error:
-            await _disconnect(client)
+            await disconnect(client)
             raise EventStreamError("the NATS server offers no JetStream: start it with -js") from error
         except BaseException:
-            await _disconnect(client)
+            await disconnect(client)
             raise
         return client
 
@@ -183,9 +198,9 @@ class JetStreamEventStream:
                     raise
 
     async def _session(self, member: Member) -> None:
-        async with _translated():
+        async with translated():
             client = await self._link.get()
-            stream = client.jetstream(timeout=_PATIENCE_S)
+            stream = client.jetstream(timeout=PATIENCE_S)
             consumer = await self._declare_group(stream, member.group)
             subscription = await stream.pull_subscribe_bind(consumer, stream=self._name)
             member.joined()
@@ -218,7 +233,7 @@ class JetStreamEventStream:
     ) -> Msg | None:
         """The next message; None when none came for a while."""
         try:
-            return (await subscription.fetch(1, timeout=_PATIENCE_S))[0]
+            return (await subscription.fetch(1, timeout=PATIENCE_S))[0]
         except nats.errors.TimeoutError:
             await stream.consumer_info(self._name, plain(member.group))
         return None
@@ -254,43 +269,3 @@ class JetStreamEventStream:
             while True:
                 await asyncio.sleep(self._take_over_s / 3)
                 await message.in_progress()
-
-
-async def _new_client(servers: list[str]) -> Client:
-    async def note(error: Exception) -> None:
-        log.debug("nats_error", error=str(error))
-
-    try:
-        return await nats.connect(
-            servers,
-            # the link makes new connections; without these two, the first attempt alone takes minutes
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0,
-            connect_timeout=int(_PATIENCE_S),
-            ping_interval=_PING_S,
-            max_outstanding_pings=2,
-            error_cb=note,
-        )
-    except nats.errors.Error as error:
-        if "authorization" in str(error).lower():
-            raise EventStreamError("NATS refuses the user, the password or the token") from error
-        raise
-
-
-async def _disconnect(client: Client) -> None:
-    with suppress(nats.errors.Error, OSError, TimeoutError):
-        await client.flush(timeout=1)
-    with suppress(nats.errors.Error, OSError, TimeoutError):
-        await client.close()
-
-
-@asynccontextmanager
-async def _translated() -> AsyncGenerator[None]:
-    """Raise what the driver raises as errors of the port."""
-    try:
-        yield
-    except EventStreamError:
-        raise
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BrokerAwayError(f"NATS: {error or type(error).__name__}") from error

@@ -6,6 +6,7 @@ moves it once the group's inbox has the facts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from fireside.core.errors import FiresideError
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
@@ -69,6 +70,11 @@ class OutboxEventStream:
         """Nothing but facts comes this way."""
         del limit
         return ()
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Nothing was put aside."""
+        del message_id
+        return False
 
     async def shortcomings(self) -> Sequence[str]:
         """Nothing is kept on the way that could be lost."""

@@ -17,18 +17,14 @@ group's queue puts it into the one queue of rejected messages, where it stays.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import aio_pika
 import structlog
-from aio_pika.abc import (
-    AbstractChannel,
-    AbstractConnection,
-    AbstractExchange,
-    AbstractIncomingMessage,
-    AbstractQueue,
-    DeliveryMode,
-)
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue, DeliveryMode
+from aio_pika.abc import AbstractIncomingMessage as Delivery
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
@@ -49,7 +45,7 @@ _REFUSALS = (AuthenticationError, ProbableAuthenticationError)
 # RabbitMQ 4 gives a message up after 20 deliveries unless it is told otherwise; here giving up is the inbox's business
 _DELIVERIES = 2**31 - 1
 
-_Deliveries = asyncio.Queue[AbstractIncomingMessage | None]
+_Deliveries = asyncio.Queue[Delivery | None]
 
 
 class RabbitEventStream:
@@ -110,12 +106,30 @@ class RabbitEventStream:
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
         """What lies in the queue of rejected messages; reading leaves it there."""
-        async with _translated(), self._channel() as channel, asyncio.timeout(_PATIENCE_S):
-            queue = await self._declare_rejected(channel)
-            found = list[RejectedMessage]()
-            while len(found) < limit and (message := await queue.get(fail=False)) is not None:
-                found.append(RejectedMessage(self._group_of(message), message.body))
-            return found
+        async with _translated(), self._channel() as channel:
+            return [message async for _, message in self._put_aside(channel, limit)]
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Send it to the queue of its group, and remove it from that of rejected messages."""
+        async with _translated(), self._channel() as channel, self._channel(publisher_confirms=True) as sending:
+            async for delivery, message in self._put_aside(channel, None):
+                if message.id == message_id:
+                    again = aio_pika.Message(message.body, delivery_mode=DeliveryMode.PERSISTENT)
+                    await sending.default_exchange.publish(again, self._queue_of(message.group))
+                    await delivery.ack()
+                    return True
+        return False
+
+    async def _put_aside(
+        self, channel: AbstractChannel, limit: int | None
+    ) -> AsyncGenerator[tuple[Delivery, RejectedMessage]]:
+        """Rejected messages, oldest first; those that are not acknowledged stay where they are."""
+        queue, number = await self._declare_rejected(channel), 0
+        while number != limit and (delivery := await queue.get(fail=False, timeout=_PATIENCE_S)) is not None:
+            deaths: Any = delivery.headers.get("x-death") or [{}]
+            group = original(str(deaths[0].get("queue", "")).removeprefix(f"{self._name}."))
+            yield delivery, RejectedMessage(group, delivery.body, deaths[0].get("time") or datetime.now(UTC))
+            number += 1
 
     async def shortcomings(self) -> Sequence[str]:
         """None: a quorum queue is on disk before a publication is confirmed, whatever the server's settings."""
@@ -130,11 +144,11 @@ class RabbitEventStream:
             raise EventStreamError("RabbitMQ refuses the user, the password or the virtual host") from error
 
     @asynccontextmanager
-    async def _channel(self) -> AsyncGenerator[AbstractChannel]:
+    async def _channel(self, *, publisher_confirms: bool = False) -> AsyncGenerator[AbstractChannel]:
         """A channel that returns to their queue, in order, the messages that were not acknowledged on it."""
         connection = await self._link.get()
         async with asyncio.timeout(_PATIENCE_S):
-            channel = await connection.channel(publisher_confirms=False)
+            channel = await connection.channel(publisher_confirms=publisher_confirms)
         try:
             yield channel
         finally:
@@ -169,7 +183,7 @@ class RabbitEventStream:
             while not member.closing:
                 await _take(member, await self._next(deliveries, queue))
 
-    async def _next(self, deliveries: _Deliveries, queue: AbstractQueue) -> list[AbstractIncomingMessage]:
+    async def _next(self, deliveries: _Deliveries, queue: AbstractQueue) -> list[Delivery]:
         """Everything that has arrived, at least one message."""
         while True:
             with suppress(TimeoutError):
@@ -206,19 +220,18 @@ class RabbitEventStream:
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         }
-        queue = await channel.declare_queue(f"{self._name}.{plain(member.group)}", durable=True, arguments=arguments)
+        queue = await channel.declare_queue(self._queue_of(member.group), durable=True, arguments=arguments)
         for topic in sorted(member.topics):
             await queue.bind(exchange, topic)
         return queue
 
-    def _group_of(self, message: AbstractIncomingMessage) -> str:
-        deaths: Any = message.headers.get("x-death") or [{}]
-        return original(str(deaths[0].get("queue", "")).removeprefix(f"{self._name}."))
+    def _queue_of(self, group: str) -> str:
+        return f"{self._name}.{plain(group)}"
 
 
-async def _take(member: Member, arrived: Sequence[AbstractIncomingMessage]) -> None:
+async def _take(member: Member, arrived: Sequence[Delivery]) -> None:
     """Hand over the facts in messages; a message with a line that is none is put aside as a whole after that."""
-    facts, good, bad = list[EventEnvelope](), list[AbstractIncomingMessage](), list[AbstractIncomingMessage]()
+    facts, good, bad = list[EventEnvelope](), list[Delivery](), list[Delivery]()
     for message in arrived:
         found, errors = _facts(message.body)
         facts += found

@@ -16,8 +16,9 @@ tells what is missing.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from redis.asyncio import Redis
@@ -35,7 +36,8 @@ from fireside.adapters.event_stream.link import BrokerAwayError
 from fireside.adapters.event_stream.member import Member, Members, end
 from fireside.adapters.event_stream.names import prefix
 from fireside.adapters.event_stream.redis_scripts import APPEND, HOLD, IS_NEXT, RELEASE, TRIM
-from fireside.adapters.redis_clients import close_redis_client, make_redis_client
+from fireside.adapters.redis_clients import close_redis_client, make_redis_client, read_address
+from fireside.core.errors import InvalidInputError
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
 log = structlog.stdlib.get_logger(__name__)
@@ -63,7 +65,12 @@ class RedisEventStream:
             namespace: Separates clusters that share a database.
             replicas: How many replicas must have a fact before it counts as published; not on a cluster.
             take_over_s: After how long without a sign of life another member goes on for one.
+
+        Raises:
+            InvalidInputError: Replicas are asked for on a cluster, or the URL is none of Redis.
         """
+        if replicas and read_address(url).kind == "+cluster":
+            raise InvalidInputError("a Redis cluster cannot be made to wait for replicas: leave out `replicas`")
         # a client of a cluster has the commands that are used here, with the same arguments
         self._client = cast(Redis, make_redis_client(url, timeout_s=_ANSWER_S, retries=0))
         # the braces keep all keys in one slot of a cluster
@@ -126,10 +133,26 @@ class RedisEventStream:
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
         """What the stream of rejected messages holds."""
+        return [message for _, message in await self._put_aside(limit)]
+
+    async def offer_again(self, message_id: UUID) -> bool:
+        """Append it to the stream of all groups, and remove it from that of rejected messages."""
+        for entry, message in await self._put_aside(None):
+            if message.id == message_id:
+                async with _translated(), self._turn:
+                    await self._eval(APPEND, [self._stream], message.body)
+                    await self._client.xdel(self._rejected, entry)
+                return True
+        return False
+
+    async def _put_aside(self, limit: int | None) -> list[tuple[bytes, RejectedMessage]]:
         async with _translated():
             entries = cast(list[_Entry], await self._client.xrange(self._rejected, count=limit))
-        found = [fields for _, fields in entries if fields is not None]
-        return [RejectedMessage(fields[b"group"].decode(), fields[b"body"]) for fields in found]
+        return [
+            (entry, RejectedMessage(fields[b"group"].decode(), fields[b"body"], _moment(entry)))
+            for entry, fields in entries
+            if fields is not None
+        ]
 
     async def shortcomings(self) -> Sequence[str]:
         """Settings of the server with which facts that were published can be lost."""
@@ -245,6 +268,11 @@ def _entries(answer: Any) -> list[_Entry]:
         streams = cast(dict[bytes, Any], answer)
         return next(iter(streams.values()))
     return answer[0][1]
+
+
+def _moment(entry: bytes) -> datetime:
+    """When an entry was made: its id begins with that, in milliseconds."""
+    return datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, UTC)
 
 
 def _text(value: str | bytes) -> str:

@@ -28,6 +28,7 @@ from fireside.runtime.durable import dead_letter_table, inbox_store
 from fireside.runtime.durable.database import Database
 from fireside.runtime.durable.job_store import end_job
 from fireside.runtime.durable.job_table import NEW, job_view
+from fireside.runtime.durable.rejected_letters import offer_again, rejected_letters
 from fireside.runtime.durable.tables import jobs
 from fireside.runtime.durable.unit_of_work import UnitOfWork
 from fireside.runtime.durable.worker import Worker
@@ -128,22 +129,27 @@ class JobDesk:
         return view
 
     async def list_dead_letters(self, _context: Context, request: ListDeadLetters) -> DeadLetterPage:
-        """Jobs and facts that were given up, newest first."""
+        """Jobs and facts that were given up, newest first; after the last of them, what the stream put aside."""
         before = None if request.cursor is None else _letter_id(request.cursor)
         async with self._database.read() as session:
             letters = await dead_letter_table.page(
                 session, redriven=request.redriven, before=before, limit=request.limit + 1
             )
         shown, more = letters[: request.limit], len(letters) > request.limit
-        return DeadLetterPage(letters=tuple(shown), next_cursor=str(shown[-1].id) if more else None)
+        put_aside = [] if more else await rejected_letters(self._database)
+        return DeadLetterPage(letters=(*shown, *put_aside), next_cursor=str(shown[-1].id) if more else None)
 
     async def redrive(self, context: Context, request: DeadLetterRef) -> DeadLetter:
-        """Drive a job or fact again that was given up.
+        """Drive a job or fact again that was given up, or offer a message again that was put aside.
 
         Raises:
             DeadLetterNotFoundError: There is none that waits under this id.
             JobNotEndedError: The job was queued again in another way.
+            EventStreamError: The message waits in a broker that is away.
         """
+        for letter in await rejected_letters(self._database):
+            if letter.id == request.id:
+                return await offer_again(self._database, letter, by=context.identity.user_id)
         now, by = self._database.clock.now(), context.identity.user_id
         async with self._database.transaction(context) as unit:
             letter = await dead_letter_table.take(unit.session, request.id, by=by, now=now)

@@ -97,16 +97,31 @@ class _Desk:
         raise NotFoundError("there is no such job", job_id=str(job_id))
 
     async def page(self, context: Context, asked: ListJobs, cursor: str | None) -> dict[str, Any]:
-        """One page, the services one after the other; a cursor is `<service>:<cursor of the service>`."""
-        names = list(self._actions)
-        name, _, inner = cursor.partition(":") if cursor else (names[0], "", "")
-        if name not in self._actions:
-            raise InvalidInputError("cursor: not one that a page of jobs gave", cursor=cursor)
-        page = await context.call(self._actions[name].list, asked.model_copy(update={"cursor": inner or None}))
-        following = names[names.index(name) + 1 :]
-        continued = f"{name}:{page.next_cursor}" if page.next_cursor else None
-        next_cursor = continued or (f"{following[0]}:" if following else None)
-        return {"items": [job.model_dump(mode="json") for job in page.jobs], "next_cursor": next_cursor}
+        """One page, the services one after the other."""
+        name, inner = place_of(cursor, list(self._actions))
+        page = await context.call(self._actions[name].list, asked.model_copy(update={"cursor": inner}))
+        items = [job.model_dump(mode="json") for job in page.jobs]
+        return {"items": items, "next_cursor": cursor_after(name, page.next_cursor, list(self._actions))}
+
+
+def place_of(cursor: str | None, services: Sequence[str]) -> tuple[str, str | None]:
+    """The service that a cursor is in, and that service's own cursor; the first service where there is none.
+
+    Raises:
+        InvalidInputError: It is none of `cursor_after`.
+    """
+    name, _, inner = cursor.partition(":") if cursor else (services[0], "", "")
+    if name not in services:
+        raise InvalidInputError("cursor: not one that a page gave", cursor=cursor)
+    return name, inner or None
+
+
+def cursor_after(service: str, inner: str | None, services: Sequence[str]) -> str | None:
+    """Where the next page begins: in the service while it has more, then in the one after it; None after the last."""
+    if inner:
+        return f"{service}:{inner}"
+    following = services[services.index(service) + 1 :]
+    return f"{following[0]}:" if following else None
 
 
 async def _events(context: Context, actions: JobActions, view: JobView) -> AsyncIterator[bytes]:

@@ -104,6 +104,22 @@ class BrokerEventStreamConformance(EventStreamConformance):
                 ("readers", b'{"id":1}'),
             ]
         assert len(await stream.rejected(limit=1)) == 1
+        await self._offer_all_again(stream)
+
+    async def _offer_all_again(self, stream: EventStream) -> None:
+        """Each comes once more, is still no fact, and is put aside again: nothing is lost by trying."""
+        before = await stream.rejected()
+        for message in before:
+            assert await stream.offer_again(message.id)
+
+        async def put_aside_again() -> bool | None:
+            now = await stream.rejected()
+            newer = all(again.rejected_at >= message.rejected_at for message, again in zip(before, now, strict=False))
+            return (len(now) == len(before) and newer) or None
+
+        await eventually(put_aside_again)
+        assert {message.id for message in await stream.rejected()} == {message.id for message in before}
+        assert not await stream.offer_again(uuid4())
 
     async def test_clusters_with_different_namespaces_hear_nothing_of_each_other(
         self, stream: EventStream, connect_elsewhere: Connect
