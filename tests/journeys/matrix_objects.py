@@ -35,6 +35,7 @@ class Belongings:
             "document_id": self._document,
             "collection": self._collection,
             "job_id": self._job,
+            "response_id": self._response,
         }
 
     def unknown(self, parameters: Iterable[str]) -> list[str]:
@@ -101,6 +102,9 @@ class Belongings:
         job_id = str((await self._upload())["job_id"])
         await self._ended(job_id)
         return job_id
+
+    async def _response(self) -> str:
+        return str((await self._post("/v1/responses", json={"model": "fireside", "input": SECRET_WORDS}))["id"])
 
     async def _ended(self, job_id: str) -> None:
         deadline = time.monotonic() + 60

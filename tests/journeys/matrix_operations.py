@@ -26,11 +26,12 @@ _FIELDS = {
     "attachments": "document_id",
     "collections": "collection",
     "collection_id": "collection",
+    "previous_response_id": "response_id",
 }
 """Fields of bodies that are not called like the path parameter that names the same kind of object."""
 
 _AUTHENTICATION_CODES = frozenset(
-    {"unauthenticated", "invalid_credential", "malformed_credential", "ambiguous_credentials"}
+    {"unauthenticated", "invalid_credential", "malformed_credential", "ambiguous_credentials", "invalid_api_key"}
 )
 
 

@@ -17,6 +17,7 @@ MESSAGES = [{"role": "user", "content": "Talk for a long time."}]
 CALLS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": MESSAGES},
     "/v1/messages": {"messages": MESSAGES, "max_tokens": 1000},
+    "/v1/responses": {"input": "Talk for a long time."},
     "/api/chat": {"messages": MESSAGES},
     "/api/generate": {"prompt": "Talk for a long time."},
 }

@@ -10,6 +10,7 @@ from fireside.testing.process import FiresideProcess
 
 QUESTION = [{"role": "user", "content": "When does the travel desk close?"}]
 MODEL = "smollm2-135m-instruct"
+TAGGED = f"{MODEL}:latest"
 GREEDY = {"temperature": 0, "num_predict": 8, "seed": 1}
 
 
@@ -23,10 +24,10 @@ def client(house: FiresideProcess) -> Iterator[Client]:
 def test_the_models_are_listed_shown_and_running(client: Client) -> None:
     listed = {model.model: model for model in client.list().models}
 
-    assert {"fireside", MODEL} <= listed.keys()
-    assert listed[MODEL].size
-    assert client.show(MODEL).modelinfo
-    assert MODEL in {model.model for model in client.ps().models}
+    assert {"fireside:latest", TAGGED} <= listed.keys()
+    assert listed[TAGGED].size
+    assert client.show(TAGGED).modelinfo
+    assert TAGGED in {model.model for model in client.ps().models}
 
 
 def test_the_pipeline_answers_whole_and_streamed(client: Client) -> None:

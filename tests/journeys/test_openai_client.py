@@ -1,7 +1,6 @@
-"""The official `openai` package against Fireside, and the calls that Open WebUI makes."""
+"""The official `openai` package against Fireside."""
 
 import json
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -120,20 +119,25 @@ def test_a_wrong_key_is_refused_in_openais_shape(house: FiresideProcess) -> None
     assert caught.value.status_code == 401
 
 
-def test_open_webuis_calls_work(house: FiresideProcess) -> None:
-    headers = {"Authorization": f"Bearer {house.key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(house.url + "/v1/models", headers=headers)
-    with urllib.request.urlopen(request) as reply:
-        assert {"id", "object", "owned_by"} <= json.load(reply)["data"][0].keys()
-    body = {
-        "model": "fireside",
-        "messages": QUESTION,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "temperature": 0.7,
-        "top_p": 0.9,
-    }
-    request = urllib.request.Request(house.url + "/v1/chat/completions", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request) as reply:
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        assert reply.read().decode().rstrip().endswith("data: [DONE]")
+def test_tools_stops_and_probabilities_reach_the_engine(client: OpenAI) -> None:
+    tool = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
+    question = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Say hello."}]}
+    greedy = {"max_tokens": 8, "temperature": 0, "seed": 1}
+
+    whole = client.chat.completions.create(**question, **greedy, logprobs=True, top_logprobs=2, n=2, tools=[tool])
+    first = whole.choices[0].message.content or ""
+    stopped = client.chat.completions.create(**question, **greedy, tools=[tool], stop=[first[1:4]])
+    prompted = client.completions.create(model="smollm2-135m-instruct", prompt="Once upon a", **greedy)
+
+    assert len(whole.choices) == 2
+    assert whole.choices[0].logprobs is not None
+    assert len((whole.choices[0].logprobs.content or [])[0].top_logprobs) == 2
+    assert first[1:4] not in (stopped.choices[0].message.content or "")
+    assert prompted.choices[0].text
+
+
+def test_texts_are_ranked(house: FiresideProcess) -> None:
+    documents = ["Trains are booked at the travel desk.", "My cat is asleep on the sofa."]
+    ranked = house.call("POST", "/v1/rerank", {"query": "Where is the pet?", "documents": documents})
+
+    assert [result["index"] for result in ranked["results"]] == [1, 0]

@@ -64,7 +64,7 @@ class Caller:
 def _names_itself(reply: Any) -> bool:
     body = reply.json()
     problem = body["error"] if isinstance(body.get("error"), dict) else body
-    return bool(problem.get("code")) and bool(problem.get("detail") or problem.get("message"))
+    return bool(problem.get("code")) and bool(problem.get("detail") or problem.get("message") or problem.get("error"))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from fireside.adapters.secret_box.key_ring import KeyRing, MasterKey
 from fireside.contracts import chat
 from fireside.contracts.answer import AnswerEvent, Token
 from fireside.contracts.conversation import ConversationView, MessageView, NumberedEvent
-from fireside.contracts.permissions import CHAT_READ, CHAT_WRITE
+from fireside.contracts.permissions import CHAT_READ, CHAT_WRITE, MODELS_USE
 from fireside.core.clock import Clock, SystemClock
 from fireside.core.identity import user_identity
 from fireside.core.ids import MessageId, UserId, new_id
@@ -137,7 +137,7 @@ async def heard(stream: Any) -> Heard:
 
 
 def user_context(node: Node, user_id: UserId | None = None) -> Context:
-    permissions = {CHAT_READ, CHAT_WRITE}
+    permissions = {CHAT_READ, CHAT_WRITE, MODELS_USE}
     return node.context(identity=user_identity(user_id or UserId(new_id()), roles={"user"}, permissions=permissions))
 
 

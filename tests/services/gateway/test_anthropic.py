@@ -151,7 +151,6 @@ async def test_images_tools_and_their_results_become_openais_messages(house: Hou
     assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
 
 
-@pytest.mark.requirement("I5")
 async def test_the_pipeline_cites_in_its_text_block_whole_and_streamed(house: House) -> None:
     whole = (await house.ask(model="fireside", system="be brief")).json()
     streamed = events(await house.ask(model="fireside", stream=True))

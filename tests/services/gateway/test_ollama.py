@@ -158,9 +158,9 @@ async def test_models_are_listed_and_shown(house: House) -> None:
     running = (await house.client.get("/api/ps")).json()["models"]
     shown = (await house.post("/api/show")).json()
 
-    assert [model["name"] for model in listed] == ["fireside", "tiny", "mini"]
+    assert [model["name"] for model in listed] == ["fireside:latest", "tiny:latest", "mini:latest"]
     assert len({model["digest"] for model in listed}) == 3
-    assert [(model["name"], model["context_length"]) for model in running] == [("tiny", 8)]
+    assert [(model["name"], model["context_length"]) for model in running] == [("tiny:latest", 8)]
     assert shown["capabilities"] == ["completion", "tools"]
     assert shown["model_info"][f"{shown['details']['family']}.context_length"] == 8
     assert (await house.post("/api/show", model="mini:latest")).json()["capabilities"] == ["embedding"]

@@ -164,8 +164,8 @@ def test_texts_to_embed_are_one_or_many_and_token_ids_are_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (NotFoundError("no", model="x"), "not_found_error"),
-        (TooManyRequestsError("slow down"), "rate_limit_error"),
+        (NotFoundError("no", model="x"), "invalid_request_error"),
+        (TooManyRequestsError("slow down"), "requests"),
         (InvalidInputError("bad"), "invalid_request_error"),
         (UnavailableError("later"), "server_error"),
     ],

@@ -158,6 +158,47 @@ async def test_a_models_server_that_says_nothing_is_an_error(house: House) -> No
     assert (await house.ask(model="tiny")).status_code == 502
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"n": 2}, {"response_format": {"type": "json_object"}}, {"max_tokens": 0}],
+    ids=lambda fields: min(fields),
+)
+async def test_what_the_pipeline_cannot_give_is_refused(house: House, fields: Any) -> None:
+    reply = await house.ask(**fields)
+
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"].startswith(min(fields))
+    assert house.chat.asked == []
+
+
+async def test_a_prompt_is_passed_through_and_the_pipeline_takes_none(house: House) -> None:
+    body = b'{"model": "tiny", "prompt": "x", "n": 2}'
+
+    assert (await house.client.post("/v1/completions", content=body)).content == b'{"choices":[]}'
+    assert (house.inference.asked[0].path, house.inference.asked[0].body) == ("/v1/completions", body)
+    refused = await house.client.post("/v1/completions", json={"model": "fireside", "prompt": "x"})
+    assert refused.status_code == 400
+
+
+async def test_texts_are_ranked_by_similarity_or_by_a_model_that_ranks(house: House) -> None:
+    asked = {"query": "q", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": True}
+
+    ranked = (await house.client.post("/v1/rerank", json=asked)).json()
+    passed = await house.client.post("/v1/rerank", json={**asked, "model": "tiny"})
+    unknown = await house.client.post("/v1/rerank", json={**asked, "model": "nowhere"})
+
+    assert ranked["results"] == [{"index": 0, "relevance_score": 1.0, "document": {"text": "a"}}]
+    assert (ranked["model"], ranked["usage"]["total_tokens"]) == ("mini", 3)
+    assert passed.content == b'{"choices":[]}'
+    assert house.inference.asked[0].path == "/v1/rerank"
+    assert unknown.status_code == 404
+
+
+async def test_too_many_texts_and_other_dimensions_are_refused(house: House) -> None:
+    for fields in ({"input": []}, {"input": ["a"] * 8193}, {"input": "a", "dimensions": 3}):
+        assert (await house.client.post("/v1/embeddings", json={"model": "mini", **fields})).status_code == 400
+
+
 async def test_texts_become_vectors(house: House) -> None:
     made = (await house.client.post("/v1/embeddings", json={"model": "mini", "input": ["a", "b"]})).json()
 

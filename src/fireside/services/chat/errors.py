@@ -21,6 +21,12 @@ class MessageNotFoundError(NotFoundError):
     code = "message_not_found"
 
 
+class ResponseNotFoundError(NotFoundError):
+    """There is no such response; those that are not deleted are kept for a time."""
+
+    code = "response_not_found"
+
+
 class IdTakenError(ConflictError):
     """The id belongs to something else already; send another one, or none."""
 

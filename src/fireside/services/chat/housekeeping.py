@@ -12,6 +12,7 @@ from fireside.ports.conversation_store import ConversationStore, ConversationWor
 from fireside.services.chat import endings
 from fireside.services.chat.posting import index_message
 from fireside.services.chat.settings import ChatSettings
+from fireside.services.chat.stored_responses import ResponseBook
 from fireside.services.chat.transcript import batch_of, events_of
 from fireside.services.chat.views import replayed
 from fireside.services.chat.writing import AnswerWriter
@@ -25,8 +26,17 @@ _ERASED_AT_ONCE = 50
 class Housekeeping:
     """Runs at the start and then again and again."""
 
-    def __init__(self, *, store: ConversationStore, writer: AnswerWriter, settings: ChatSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: ConversationStore,
+        writer: AnswerWriter,
+        responses: ResponseBook,
+        settings: ChatSettings,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._responses = responses
         self._writer = writer
         self._settings = settings
         self._clock = clock
@@ -37,6 +47,7 @@ class Housekeeping:
             try:
                 await self.give_up_abandoned()
                 await self.erase_deleted()
+                await self._responses.erase_expired()
             except Exception:  # the outermost loop; it is tried again at the next interval
                 log.exception("chat_housekeeping_failed")
             await asyncio.sleep(self._settings.sweep_interval_s)

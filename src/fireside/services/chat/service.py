@@ -30,11 +30,12 @@ from fireside.services.chat.pipeline import Pipeline, Question
 from fireside.services.chat.repository import SqlConversationStore
 from fireside.services.chat.sealed_store import SealedConversationStore
 from fireside.services.chat.settings import ChatSettings
+from fireside.services.chat.stored_responses import OffersResponses, ResponseBook
 from fireside.services.chat.views import message_view
 from fireside.services.chat.writing import AnswerWriter
 
 
-class ChatService(DurableService):
+class ChatService(OffersResponses, DurableService):
     """Conversations, questions and answers."""
 
     name = "chat"
@@ -67,7 +68,10 @@ class ChatService(DurableService):
         self._writer = AnswerWriter(
             store=kept, pipeline=self._pipeline, settings=settings, clock=clock, node_id=node_id
         )
-        self._housekeeping = Housekeeping(store=kept, writer=self._writer, settings=settings, clock=clock)
+        self.responses = ResponseBook(database=database, box=box, settings=settings, clock=clock)
+        self._housekeeping = Housekeeping(
+            store=kept, writer=self._writer, responses=self.responses, settings=settings, clock=clock
+        )
         self._following = Following(
             store=kept,
             writer=self._writer,

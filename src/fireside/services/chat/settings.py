@@ -26,6 +26,9 @@ class ChatSettings(BaseSettings):
     deleted_retention_days: float = Field(
         default=30.0, ge=0, description="Days a deleted conversation can be restored."
     )
+    response_retention_days: float = Field(
+        default=30.0, gt=0, description="Days that an answer of the Responses API is kept for its client."
+    )
     keep_alive_s: float = Field(
         default=15.0, gt=0, description="Seconds of silence until a stream shows that it lives."
     )

@@ -128,3 +128,17 @@ item_words = Table(
 
 `words` holds each folded word once, a space before each.
 """
+
+stored_responses = Table(
+    "stored_responses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),
+    Column("previous_id", Uuid),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("stored_responses_owner", "owner_id"),
+    Index("stored_responses_expiry", "expires_at"),
+)
+"""Answers of the Responses API with their input, sealed; `previous_id` may name one that is gone."""

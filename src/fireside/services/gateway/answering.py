@@ -71,12 +71,18 @@ def caller(request: Request) -> Context:
 
 
 async def answer(request: Request, asked: Asked, writer: Writer) -> Response:
-    """Answer a request, in one piece or as a stream.
+    """Answer a request, in one piece or as a stream."""
+    return await send(request, completion_events(caller(request), asked), writer, stream=asked.stream)
+
+
+async def send(
+    request: Request, events: AsyncGenerator[CompletionEvent, None], writer: Writer, *, stream: bool
+) -> Response:
+    """Send an answer, in one piece or as a stream.
 
     A failure before the first word has its own status; one that comes later stands in the stream.
     """
-    events = completion_events(caller(request), asked)
-    if not asked.stream:
+    if not stream:
         return JSONResponse(writer.whole(await unless_left(request, gathered(events))))
     first = await unless_left(request, _first(events))
     return StreamingResponse(_written(first, events, writer), 200, STREAM_HEADERS, writer.media_type)

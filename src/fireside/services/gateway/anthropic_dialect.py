@@ -1,5 +1,6 @@
 """Anthropic's shapes of answers and errors: messages, their events in the order of the real API, citations. No I/O."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -9,7 +10,15 @@ from fireside.core.errors import FiresideError
 from fireside.core.ids import new_id
 from fireside.core.openai_wire import json_object
 from fireside.runtime.streams import server_sent
-from fireside.services.gateway.completions import Completion, CompletionEvent, Ended, TextPiece, ToolCallPiece
+from fireside.services.gateway.completions import (
+    Completion,
+    CompletionEvent,
+    Ended,
+    TextPiece,
+    ToolCallPiece,
+    address_of,
+    marked_sources,
+)
 
 Json = dict[str, Any]
 
@@ -123,20 +132,20 @@ class MessageWriter:
         }
 
 
-def citations(text: str, sources: tuple[Source, ...]) -> list[Json]:
+def citations(text: str, sources: Sequence[Source]) -> list[Json]:
     """The sources that marks such as `[1]` in the text point at, each once, in the order of their first marks."""
-    marked = sorted((text.find(f"[{source.n}]"), source.n, source) for source in sources if f"[{source.n}]" in text)
+    marked = {source.n: source for _, _, source in marked_sources(text, sources)}
     return [
         {
             "type": "search_result_location",
             "cited_text": source.text,
             "search_result_index": source.n - 1,
-            "source": source.url or f"/documents/{source.document_id}?chunk={source.chunk_id}",
+            "source": address_of(source),
             "title": source.title,
             "start_block_index": 0,
             "end_block_index": 1,
         }
-        for _, _, source in marked
+        for source in marked.values()
     ]
 
 

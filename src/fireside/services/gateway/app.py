@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from fireside import __version__
-from fireside.services.gateway import anthropic_routes, ollama_routes, openai_routes, probe_routes
+from fireside.services.gateway import anthropic_routes, ollama_routes, openai_routes, probe_routes, responses_routes
 from fireside.services.gateway.access import require_declared_access
 from fireside.services.gateway.probes import Probes
 from fireside.services.gateway.problems import add_problem_handlers
@@ -69,8 +69,9 @@ def create_app(*, routers: Sequence[APIRouter], probes: Probes, page: Page) -> F
         redirect_slashes=False,  # the address of such a redirect would follow the Host header
         dependencies=[Depends(require_declared_access)],
     )
-    dialects = (openai_routes.routes(), anthropic_routes.routes(), ollama_routes.routes())
-    for router in (*dialects, *routers, probe_routes.probe_routes(probes), probe_routes.node_routes()):
+    dialects = (openai_routes, responses_routes, anthropic_routes, ollama_routes)
+    own = [dialect.routes() for dialect in dialects]
+    for router in (*own, *routers, probe_routes.probe_routes(probes), probe_routes.node_routes()):
         app.include_router(router)  # looked through in this order
     add_problem_handlers(app)
     _serve_page(app, page)

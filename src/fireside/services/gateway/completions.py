@@ -4,7 +4,8 @@ Dialects read their requests into a chat completion request of OpenAI's shape, w
 these pieces in their own; who answered, a plain model or the whole pipeline, makes no difference to them.
 """
 
-from collections.abc import AsyncIterable, Iterator
+import re
+from collections.abc import AsyncIterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from fireside.core.openai_wire import ChunkCutter, first_choice, json_object
 
 CHAT_COMPLETIONS = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
+
+_MARK = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Completion:
     finish_reason: str = "stop"
     usage: Usage = field(default_factory=Usage)
     sources: tuple[Source, ...] = ()
+    ended: bool = False
 
     def add(self, event: CompletionEvent) -> None:
         """Take the next event in."""
@@ -98,6 +102,7 @@ class Completion:
             case Ended():
                 self.text = self.text if event.text is None else event.text
                 self.finish_reason, self.usage, self.sources = event.finish_reason, event.usage, event.sources
+                self.ended = True
 
     def _add_call(self, piece: ToolCallPiece) -> None:
         while len(self.tool_calls) <= piece.index:
@@ -105,6 +110,18 @@ class Completion:
         call = self.tool_calls[piece.index]
         call.id, call.name = call.id or piece.id, call.name or piece.name
         call.arguments += piece.arguments
+
+
+def marked_sources(text: str, sources: Sequence[Source]) -> list[tuple[int, int, Source]]:
+    """Each mark such as `[1]` in the text: where it begins and ends, and the source it points at; in their order."""
+    by_number = {str(source.n): source for source in sources}
+    marks = [(mark.start(), mark.end(), by_number.get(mark[1])) for mark in _MARK.finditer(text)]
+    return [(start, end, source) for start, end, source in marks if source is not None]
+
+
+def address_of(source: Source) -> str:
+    """Where a source can be read: its own address, or its page here."""
+    return source.url or f"/documents/{source.document_id}?chunk={source.chunk_id}"
 
 
 async def gathered(events: AsyncIterable[CompletionEvent]) -> Completion:

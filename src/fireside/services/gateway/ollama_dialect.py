@@ -28,6 +28,8 @@ NDJSON = "application/x-ndjson"
 API_VERSION = "0.12.0"
 """The release of Ollama whose interface this is; clients look at it to learn what they may use."""
 
+DEFAULT_TAG = ":latest"
+
 _NEVER = "9999-12-31T23:59:59Z"
 _BEGINNING = "1970-01-01T00:00:00Z"
 
@@ -128,9 +130,10 @@ def _call(call: ToolCall) -> Json:
 
 def model_card(name: str, profile: ModelProfile | None = None) -> Json:
     """A model in the list of models; the pipeline and the embedding model have no profile."""
+    tagged = name if ":" in name else name + DEFAULT_TAG  # some clients look names up with their tag only
     return {
-        "name": name,
-        "model": name,
+        "name": tagged,
+        "model": tagged,
         "modified_at": _BEGINNING,
         "size": (profile and profile.size_bytes) or 0,
         "digest": hashlib.sha256(name.encode()).hexdigest(),  # of the name: it only has to tell models apart

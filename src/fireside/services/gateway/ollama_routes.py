@@ -24,7 +24,6 @@ _PROMPT: dict[str, Any] = {**_NAMED, "prompt": "When does the desk close?"}
 _EMBED: dict[str, Any] = {"model": "all-minilm-l6-v2", "input": ["a cat sits"]}
 _EMBED_ONE: dict[str, Any] = {"model": "all-minilm-l6-v2", "prompt": "a cat sits"}
 _COPY: dict[str, Any] = {"source": "fireside", "destination": "assistant"}
-_DEFAULT_TAG = ":latest"
 
 
 class ModelsAreConfiguredError(ConflictError):
@@ -171,9 +170,9 @@ async def _find(request: Request) -> tuple[dict[str, Any], str, Offered]:
 
 async def _local_name(context: Context, name: str) -> str:
     """The name that a model has here; Ollama's clients may add a default tag to it."""
-    if not name.endswith(_DEFAULT_TAG) or name in (await offered(context)).names:
+    if not name.endswith(dialect.DEFAULT_TAG) or name in (await offered(context)).names:
         return name
-    return name.removesuffix(_DEFAULT_TAG)
+    return name.removesuffix(dialect.DEFAULT_TAG)
 
 
 async def _loaded(request: Request, name: str, writer: dialect.AnswerWriter) -> Response:

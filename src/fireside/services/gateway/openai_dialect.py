@@ -18,7 +18,14 @@ from fireside.contracts.chat import CompleteTurns
 from fireside.contracts.embeddings import Embeddings
 from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.ids import new_id
-from fireside.services.gateway.completions import Completion, CompletionEvent, Ended, TextPiece
+from fireside.services.gateway.completions import (
+    Completion,
+    CompletionEvent,
+    Ended,
+    TextPiece,
+    address_of,
+    marked_sources,
+)
 from fireside.services.gateway.request_bodies import read_json
 
 PIPELINE_MODEL = "fireside"
@@ -27,7 +34,8 @@ SSE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
 
 _FLOAT_BYTES = 4
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {403: "permission_error", 429: "requests"}
+_CODES = {"invalid_credential": "invalid_api_key", "rate_limited": "rate_limit_exceeded"}
 
 
 class ContentPart(BaseModel):
@@ -55,8 +63,19 @@ class ChatMessageIn(BaseModel):
         return "\n".join(part.text for part in self.content or () if part.text)
 
 
+class ResponseFormat(BaseModel):
+    """The shape of the answer; the pipeline's is always text."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["text"]
+
+
 class PipelineRequest(BaseModel):
-    """What is read of a chat completion request for the whole pipeline; the rest does not apply to it."""
+    """What is read of a chat completion request for the whole pipeline; the rest does not apply to it.
+
+    Answers are text, one a request: what cannot be given is refused, not ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -66,6 +85,8 @@ class PipelineRequest(BaseModel):
     stream_options: dict[str, Any] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: int | None = Field(default=None, ge=1, le=1)
+    response_format: ResponseFormat | None = None
 
     def turns(self) -> CompleteTurns:
         """The conversation for the pipeline: system messages become instructions.
@@ -84,6 +105,15 @@ class PipelineRequest(BaseModel):
             instructions="\n".join(notes)[:8_000] or None,
             max_tokens=self.max_completion_tokens or self.max_tokens,
         )
+
+
+class PromptRequest(BaseModel):
+    """What is read of a request to go on with a prompt; all of it is passed on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    prompt: str | list[str] = ""
 
 
 class EmbeddingsRequest(BaseModel):
@@ -186,19 +216,10 @@ class CompletionWriter:
 def annotations(content: str, sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Each `[n]` of the text as a citation of its source, with its place in the text in characters."""
     found: list[dict[str, Any]] = []
-    for source in sources:
-        mark, start = f"[{source.n}]", 0
-        while (start := content.find(mark, start)) >= 0:
-            end = start + len(mark)
-            citation = {
-                "start_index": start,
-                "end_index": end,
-                "title": source.title,
-                "url": source.url or f"/documents/{source.document_id}?chunk={source.chunk_id}",
-            }
-            found.append({"type": "url_citation", "url_citation": citation})
-            start = end
-    return sorted(found, key=lambda each: each["url_citation"]["start_index"])
+    for start, end, source in marked_sources(content, sources):
+        citation = {"start_index": start, "end_index": end, "title": source.title, "url": address_of(source)}
+        found.append({"type": "url_citation", "url_citation": citation})
+    return found
 
 
 def embeddings_body(made: Embeddings, *, encoding: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -227,7 +248,9 @@ def error_body(error: FiresideError) -> dict[str, Any]:
     """An error in OpenAI's shape."""
     kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
     param = error.details.get("param") or error.details.get("model")
-    return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}
+    return {
+        "error": {"message": error.message, "type": kind, "param": param, "code": _CODES.get(error.code, error.code)}
+    }
 
 
 def failed_chunk(error: FiresideError) -> bytes:

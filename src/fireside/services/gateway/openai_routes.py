@@ -9,15 +9,18 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from fireside.contracts import inference
 from fireside.contracts.permissions import MODELS_USE, route_access
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError
 from fireside.services.gateway import answering
 from fireside.services.gateway import openai_dialect as dialect
 from fireside.services.gateway.answering import caller, unless_left
 from fireside.services.gateway.completions import Asked
-from fireside.services.gateway.offered import embed, offered
+from fireside.services.gateway.offered import count_words, embed, offered
 from fireside.services.gateway.request_bodies import json_body, read_json, read_request
+from fireside.services.gateway.rerank_dialect import RerankRequest, ranking_body
 
 _COMPLETION_EXAMPLE = {"model": "fireside", "messages": [{"role": "user", "content": "When does the desk close?"}]}
+_PROMPT_EXAMPLE = {"model": "smollm2-135m-instruct", "prompt": "Once upon a time"}
+_RERANK_EXAMPLE = {"model": "all-minilm-l6-v2", "query": "pets", "documents": ["a cat sits", "annual report"]}
 _EMBEDDINGS_EXAMPLE = {"model": "all-minilm-l6-v2", "input": ["a cat sits"]}
 
 
@@ -29,7 +32,9 @@ def routes() -> APIRouter:
     routes.add_api_route("/models/{model}", get_model, methods=["GET"], openapi_extra=use_models)
     for path, handler, model, example in (
         ("/chat/completions", create_chat_completion, dialect.PipelineRequest, _COMPLETION_EXAMPLE),
+        ("/completions", create_completion, dialect.PromptRequest, _PROMPT_EXAMPLE),
         ("/embeddings", create_embeddings, dialect.EmbeddingsRequest, _EMBEDDINGS_EXAMPLE),
+        ("/rerank", rank, RerankRequest, _RERANK_EXAMPLE),
     ):
         extra = use_models | json_body(model, example=example)
         routes.add_api_route(path, handler, methods=["POST"], openapi_extra=extra)
@@ -57,6 +62,35 @@ async def create_chat_completion(request: Request) -> Response:
     with_usage = bool((asked.stream_options or {}).get("include_usage"))
     writer = dialect.CompletionWriter(with_usage=with_usage)
     return await answering.answer(request, Asked(asked.model, envelope.body, asked.stream), writer)
+
+
+async def create_completion(request: Request) -> Response:
+    """Go on with a prompt, as it is; the pipeline answers conversations only.
+
+    Raises:
+        InvalidInputError: The pipeline is asked.
+    """
+    body = await request.body()
+    envelope = dialect.read_envelope(body)
+    if envelope.is_pipeline:
+        raise InvalidInputError(f"{envelope.model!r} answers at /v1/chat/completions", param="model")
+    return await _forward(request, envelope, body)
+
+
+async def rank(request: Request) -> Response:
+    """Rank texts by a query: by the embedding model, or by a model whose server ranks."""
+    body = await request.body()
+    asked = read_request(RerankRequest, read_json(body))
+    context = caller(request)
+    found = await offered(context)
+    if found.find_profile(asked.model):
+        return await _forward(request, dialect.read_envelope(body), body)
+    if found.embedder is None:
+        raise UnavailableError("there is no embedding model at the moment")
+    name = found.embedder if asked.model == dialect.PIPELINE_MODEL else asked.model
+    texts = (asked.query, *asked.texts)
+    made = await embed(context, name, texts)
+    return JSONResponse(ranking_body(asked, made, tokens=count_words(texts)))
 
 
 async def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:

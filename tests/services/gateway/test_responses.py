@@ -1,0 +1,242 @@
+"""`/v1/responses`: events in their order, what reaches a model's server, and what is kept."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+
+from fireside.contracts import stored_responses
+from fireside.contracts.answer import Token
+from fireside.contracts.base import Nothing
+from fireside.core.errors import NotFoundError, UnavailableError
+from fireside.runtime.context import Context
+from fireside.runtime.mesh import action
+from tests.services.gateway.gateway_house import FakeChat, FakeInference, gateway
+
+TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": True}
+CALL = [
+    {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": ""}}]},
+    {"tool_calls": [{"index": 0, "function": {"arguments": '{"town": "Bonn"}'}}]},
+]
+
+
+class KeepingChat(FakeChat):
+    """A chat service that keeps responses in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[UUID, stored_responses.StoredResponse] = {}
+
+    @action(stored_responses.KEEP)
+    async def keep(self, context: Context, request: stored_responses.StoredResponse) -> Nothing:
+        self.kept[request.id] = request
+        return Nothing()
+
+    @action(stored_responses.THREAD)
+    async def thread(self, context: Context, request: stored_responses.ResponseRef) -> stored_responses.ResponseThread:
+        found, wanted = [], request.response_id
+        while wanted in self.kept:
+            found.append(self.kept[wanted])
+            wanted = found[-1].previous_id
+        if not found:
+            raise NotFoundError
+        return stored_responses.ResponseThread(items=tuple(reversed(found)))
+
+    @action(stored_responses.GET)
+    async def get(self, context: Context, request: stored_responses.ResponseRef) -> stored_responses.StoredResponse:
+        return (await self.thread(context, request)).items[-1]
+
+    @action(stored_responses.DELETE)
+    async def delete(self, context: Context, request: stored_responses.ResponseRef) -> Nothing:
+        await self.thread(context, request)
+        del self.kept[request.response_id]
+        return Nothing()
+
+
+@dataclass
+class House:
+    client: httpx.AsyncClient = field(init=False)
+    inference: FakeInference = field(default_factory=FakeInference)
+    chat: KeepingChat = field(default_factory=KeepingChat)
+
+    async def ask(self, **fields: Any) -> httpx.Response:
+        return await self.client.post("/v1/responses", json={"model": "tiny", "input": "why?", **fields})
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House()
+    async with gateway(house.inference, house.chat, page=tmp_path) as house.client:
+        yield house
+
+
+def events(reply: httpx.Response) -> list[Any]:
+    found = [orjson.loads(block.split(b"data: ")[1]) for block in reply.content.strip().split(b"\n\n")]
+    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    return found
+
+
+async def test_a_stream_has_the_events_of_the_real_api_in_their_order(house: House) -> None:
+    house.inference.streams({"content": "It is "}, {"content": "so."})
+
+    found = events(await house.ask(stream=True))
+
+    assert [event["type"] for event in found] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    assert found[0]["response"]["output"] == []
+    assert found[2]["item"]["content"] == []
+    assert found[6]["text"] == "It is so."
+    response = found[-1]["response"]
+    assert response["output"] == [found[-2]["item"]]
+    assert (response["status"], response["usage"]["total_tokens"]) == ("completed", 10)
+    assert {event["item_id"] for event in found if "item_id" in event} == {response["output"][0]["id"]}
+
+
+async def test_calls_of_tools_are_items_of_their_own_whole_and_streamed(house: House) -> None:
+    house.inference.streams({"content": "Let me look."}, *CALL, finish_reason="tool_calls")
+
+    whole = (await house.ask(tools=[TOOL], tool_choice={"type": "function", "name": "weather"})).json()
+    found = events(await house.ask(tools=[TOOL], stream=True))
+
+    message, call = whole["output"]
+    assert message["content"][0]["text"] == "Let me look."
+    assert (call["type"], call["call_id"], call["arguments"]) == ("function_call", "call_1", '{"town": "Bonn"}')
+    assert [event["type"].removeprefix("response.") for event in found[8:]] == [
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert [event["output_index"] for event in found[8:12]] == [1, 1, 1, 1]
+    body = orjson.loads(house.inference.asked[0].body)
+    assert body["tools"][0] == {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object"}, "strict": True},
+    }
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+
+
+async def test_a_tool_called_before_anything_is_said_is_the_first_item(house: House) -> None:
+    house.inference.streams(*CALL, {"content": "Wait."})
+
+    found = events(await house.ask(stream=True))
+
+    assert [item["type"] for item in found[-1]["response"]["output"]] == ["function_call", "message"]
+    assert [e["output_index"] for e in found if e["type"] == "response.output_item.done"] == [0, 1]
+
+
+async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> None:
+    house.inference.streams({"content": "so"})
+    schema = {"type": "object", "properties": {}}
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+    items = [
+        {"role": "developer", "content": "be kind"},
+        {"role": "user", "content": [{"type": "input_text", "text": "look"}, image]},
+        {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "rain"},
+    ]
+    wishes = {"max_output_tokens": 5, "temperature": 0, "top_p": 0.5, "reasoning": {"effort": "low"}}
+    text = {"format": {"type": "json_schema", "name": "door", "schema": schema, "strict": True}}
+
+    reply = await house.ask(input=items, instructions="be brief", text=text, **wishes)
+
+    body = house.inference.last_body
+    assert [message["role"] for message in body["messages"]] == ["system", "system", "user", "assistant", "tool"]
+    assert body["messages"][2]["content"][1]["image_url"]["url"] == image["image_url"]
+    assert body["messages"][3]["tool_calls"][0]["id"] == body["messages"][4]["tool_call_id"] == "c"
+    assert (body["max_tokens"], body["reasoning_effort"]) == (5, "low")
+    assert body["response_format"]["json_schema"] == {"name": "door", "schema": schema, "strict": True}
+    assert reply.json()["text"] == text
+
+
+async def test_a_response_goes_on_from_one_before(house: House) -> None:
+    house.inference.streams({"content": "Because."})
+    first = (await house.ask(instructions="be brief")).json()
+    second = (await house.ask(input="And then?", previous_response_id=first["id"])).json()
+
+    assert house.inference.last_body["messages"] == [
+        {"role": "user", "content": "why?"},
+        {"role": "assistant", "content": "Because."},
+        {"role": "user", "content": "And then?"},
+    ]
+    assert second["previous_response_id"] == first["id"]
+    assert (await house.client.get(f"/v1/responses/{second['id']}")).json() == second
+    listed = (await house.client.get(f"/v1/responses/{second['id']}/input_items?order=asc")).json()
+    assert [item["content"][0]["text"] for item in listed["data"]] == ["why?", "Because.", "And then?"]
+
+
+async def test_a_stream_is_kept_before_its_end_is_told(house: House) -> None:
+    found = events(await house.ask(model="fireside", stream=True))
+
+    kept = (await house.client.get(f"/v1/responses/{found[-1]['response']['id']}")).json()
+    assert kept["output"] == found[-1]["response"]["output"]
+
+
+async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
+    house.inference.streams({"content": "so"})
+    await house.ask(store=False)
+    assert house.chat.kept == {}
+    kept = (await house.ask()).json()["id"]
+
+    assert (await house.client.delete(f"/v1/responses/{kept}")).json()["deleted"]
+    for gone in (kept, "resp_nonsense"):
+        assert (await house.client.get(f"/v1/responses/{gone}")).status_code == 404
+        refused = await house.ask(previous_response_id=gone)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["code"] == "previous_response_not_found"
+
+
+async def test_the_pipeline_cites(house: House) -> None:
+    whole = (await house.ask(model="fireside", instructions="be brief")).json()
+    found = events(await house.ask(model="fireside", stream=True))
+
+    [part] = whole["output"][0]["content"]
+    [citation] = part["annotations"]
+    assert (citation["type"], citation["filename"]) == ("file_citation", "a.md")
+    [added] = [event for event in found if event["type"] == "response.output_text.annotation.added"]
+    assert added["annotation"]["filename"] == "a.md"
+    assert house.chat.asked[0].instructions == "be brief"
+
+
+async def test_an_answer_that_was_cut_is_incomplete_and_one_that_broke_failed(house: House) -> None:
+    house.inference.streams({"content": "so"}, finish_reason="length")
+    cut = (await house.ask()).json()
+    house.chat.events, house.chat.fails = [Token(text="It ")], UnavailableError("the model went away")
+    failed = events(await house.ask(model="fireside", stream=True))[-1]
+
+    assert (cut["status"], cut["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    assert (failed["type"], failed["response"]["error"]["message"]) == ("response.failed", "the model went away")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input": []},
+        {"tools": [{"type": "web_search"}]},
+        {"background": True},
+        {"conversation": "conv_1"},
+        {"input": [{"type": "item_reference", "id": "x"}]},
+        {"input": [{"content": [{"type": "input_file", "file_id": "x"}]}]},
+    ],
+)
+async def test_what_cannot_be_done_is_refused(house: House, fields: Any) -> None:
+    reply = await house.ask(**fields)
+
+    assert reply.status_code == 400
+    assert reply.json()["error"]["type"] == "invalid_request_error"
