@@ -18,7 +18,7 @@ from tests.postgresql import PostgresqlServer
 from tests.redis_servers import need_redis, watched_by_sentinels
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
-FRONT = "gateway,auth,chat,think,act,respond"
+FRONT = "gateway,auth,admin,chat,think,act,respond"
 BACK = "documents,vectors,embeddings,inference"
 
 
@@ -105,6 +105,7 @@ def enterprise(folder: Path, databases: PostgresqlServer) -> Iterator[Profile]:
             event_stream_url=redis.url,
             cache_url=redis.url,
             auth_database_url=databases.create(),
+            admin_database_url=databases.create(),
             chat_database_url=databases.create(),
             documents_database_url=databases.create(),
             cluster_key=uuid4().hex,

