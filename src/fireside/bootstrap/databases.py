@@ -3,6 +3,10 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field, create_model
+from pydantic_settings import BaseSettings
 
 from fireside.bootstrap.environment import SettingsError, read_settings
 from fireside.bootstrap.settings import Settings
@@ -12,6 +16,18 @@ from fireside.runtime.durable.urls import InvalidDatabaseUrlError
 
 SERVICES_WITH_DATABASES = ("auth", "admin", "chat", "documents")
 SERVICES_WITH_JOBS = ("documents",)
+
+_FIELDS: dict[str, Any] = {
+    f"fireside_{service}_database_url": (
+        str,
+        Field(default="", description="Database of this service alone; FIRESIDE_DATABASE_URL otherwise."),
+    )
+    for service in SERVICES_WITH_DATABASES
+}
+OwnDatabases = create_model(
+    "OwnDatabases", __base__=BaseSettings, __module__=__name__, __doc__="Databases of single services.", **_FIELDS
+)
+"""For those who look at all settings."""
 
 _SHARED = "FIRESIDE_DATABASE_URL"
 

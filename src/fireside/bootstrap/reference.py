@@ -13,17 +13,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from fireside.bootstrap.databases import SERVICES_WITH_DATABASES
 from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.reference_permissions import permissions_page
-from fireside.bootstrap.settings import Settings
 from fireside.runtime.live import live_variables, variable_of
 
 _HEAD = """\
 # Every setting of Fireside with its default. Copy what you change into `.env` in the data folder, or set it in the
 # environment. Written by 'python -m fireside.bootstrap.reference'.
 """
-_OWN_DATABASE = "Database of this service alone; FIRESIDE_DATABASE_URL otherwise."
 
 Entry = tuple[str, str, str]
 
@@ -32,9 +29,6 @@ def entries(kind: type[BaseSettings]) -> Iterator[Entry]:
     """The variables of a class: name, default as it would be written, description."""
     for name, field in kind.model_fields.items():
         yield variable_of(kind, name), _written(field), field.description or ""
-    if kind is Settings:
-        for service in SERVICES_WITH_DATABASES:
-            yield f"FIRESIDE_{service.upper()}_DATABASE_URL", "", _OWN_DATABASE
 
 
 def _written(field: FieldInfo) -> str:
