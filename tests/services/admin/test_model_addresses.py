@@ -10,6 +10,7 @@ from uuid import uuid4
 import orjson
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from fireside.adapters.event_stream.outbox import OutboxEventStream
 from fireside.bootstrap.models import make_catalogue
@@ -33,7 +34,7 @@ from fireside.services.inference.service import InferenceService
 from fireside.services.inference.settings import InferenceSettings
 from fireside.testing.durable import QUICK
 from fireside.testing.durable import eventually as seen
-from fireside.testing.mesh import eventually, mesh_of_nodes
+from fireside.testing.mesh import MeshOfNodes, eventually, mesh_of_nodes
 from fireside.testing.scripted_model import ScriptedModel, serve
 from tests.databases import on_both_databases
 from tests.services.admin.conftest import Office, follower, full_book
@@ -56,8 +57,8 @@ async def model_server(model: ScriptedModel) -> AsyncGenerator[str]:
 class TwoNodes:
     """Two nodes that host inference; the first keeps the configuration too. And two servers of one model."""
 
-    def __init__(self, office: Office, other: Node, old: ScriptedModel, new: ScriptedModel, new_url: str) -> None:
-        self.office, self.other, self.old, self.new, self.new_url = office, other, old, new, new_url
+    def __init__(self, mesh: MeshOfNodes, office: Office, other: Node, old: ScriptedModel, new_url: str) -> None:
+        self.mesh, self.office, self.other, self.old, self.new_url = mesh, office, other, old, new_url
 
     @property
     def urls(self) -> dict[str, str]:
@@ -118,9 +119,9 @@ async def nodes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         database = Database(database_url, service="admin", stream=stream, settings=QUICK)
         inference = [InferenceService(catalogue=make_catalogue(book.of(InferenceSettings))) for book in books]
         admin = AdminService(database=database, book=books[0])
-        first = await mesh.add("first", follower(books[0]), admin, inference[0])
+        first = await mesh.add("first", follower(books[0]), admin, inference[0], foreign_events=["inference.url.*"])
         second = await mesh.add("second", follower(books[1]), inference[1])
-        yield TwoNodes(Office(first, database, books[0], stream), second, old, new, new_url)
+        yield TwoNodes(mesh, Office(first, database, books[0], stream), second, old, new_url)
 
 
 @on_both_databases
@@ -200,6 +201,15 @@ async def test_a_service_on_the_mesh_may_say_so_with_the_rights_of_whoever_it_ac
     )
     await nodes.refusals(1)
     assert await nodes.answers() == ["new", "new"]
+
+
+@pytest.mark.requirement("P4")
+async def test_a_node_without_the_cluster_key_is_heard_where_the_settings_name_the_event(nodes: TwoNodes) -> None:
+    stranger = await nodes.mesh.add("stranger", cluster_key=SecretStr(""), foreign_events=["inference.url.*"])
+
+    await stranger.context().broadcast(MoveInferenceUrl(name="small", url=nodes.new_url))
+
+    await nodes.answer_from("new")
 
 
 @pytest.mark.requirement("P4")
