@@ -21,6 +21,8 @@ REFUSALS = UUID("0197f3a0-0000-7000-8000-00000000c0f2")
 
 Values = dict[Annotated[str, Field(max_length=100)], JsonValue]
 """Live settings by the name of their variable."""
+Version = Annotated[int, Field(ge=0, le=2**53)]
+"""Of the configuration: how many changes there were."""
 
 
 class SettingView(Contract):
@@ -56,15 +58,15 @@ class ChangeConfig(Contract):
 
     values: Values = Field(min_length=1, max_length=100)
     comment: str = Field(default="", max_length=500)
-    expected_version: int | None = Field(default=None, ge=0)
+    expected_version: Version | None = None
 
 
 class RollBackConfig(Contract):
     """Asks for the live settings of an earlier version (0: none at all), as a new version."""
 
-    version: int = Field(ge=0)
+    version: Version
     comment: str = Field(default="", max_length=500)
-    expected_version: int | None = Field(default=None, ge=0)
+    expected_version: Version | None = None
 
 
 class SettingChange(Contract):
@@ -93,7 +95,7 @@ class ListVersions(Contract):
     """Asks for versions, newest first; a cursor is the version that the last page ended with."""
 
     limit: int = Field(default=20, ge=1, le=100)
-    cursor: int | None = Field(default=None, ge=1, le=2**62)
+    cursor: Version | None = None
 
 
 class VersionPage(Contract):

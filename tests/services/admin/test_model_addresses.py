@@ -37,7 +37,7 @@ from fireside.testing.durable import eventually as seen
 from fireside.testing.mesh import MeshOfNodes, eventually, mesh_of_nodes
 from fireside.testing.scripted_model import ScriptedModel, serve
 from tests.databases import on_both_databases
-from tests.services.admin.conftest import Office, follower, full_book
+from tests.services.admin.conftest import SERVERS, Office, follower, full_book, open_office
 
 METADATA = "http://169.254.169.254/latest"
 
@@ -151,6 +151,19 @@ async def test_a_fact_from_outside_moves_both_nodes_and_becomes_a_version(nodes:
     assert len(await nodes.office.log("admin.config_changed")) == 1
     await nodes.publish("small", None)
     await nodes.answer_from("old")
+
+
+@pytest.mark.requirement("P4")
+async def test_a_fact_leaves_the_addresses_of_other_servers_as_they_are_configured(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("FIRESIDE_INFERENCE_SERVERS", SERVERS)
+    monkeypatch.setenv(URLS_SETTING, '{"large": "http://elsewhere:1"}')
+    async with open_office(database_url) as office:
+        moved = MoveInferenceUrl(name="small", url="http://new:1")
+        await office.node.context(identity=service_identity("elsewhere")).broadcast(moved)
+
+        await eventually(lambda: set(office.book.of(InferenceSettings).urls) == {"small", "large"})
 
 
 @pytest.mark.requirement("P4")

@@ -64,7 +64,6 @@ def urls_in(values: Values) -> dict[str, str]:
 
 def with_url(values: Values, name: str, url: str | None) -> Values:
     """The change that has a model server reached at an address; None for the one it is configured with."""
-    urls = {known: address for known, address in urls_in(values).items() if known != name}
-    if url is not None:
-        urls[name] = url
-    return {URLS_SETTING: dict(urls) or None}
+    others = {known: address for known, address in urls_in(values).items() if known != name}
+    urls = others if url is None else {**others, name: url}
+    return {URLS_SETTING: {**urls} or None}

@@ -9,7 +9,7 @@ import structlog
 from fireside.contracts import admin
 from fireside.contracts.admin import CONFIGURATION, ConfigVersion, Values
 from fireside.contracts.base import Nothing
-from fireside.contracts.inference import InferenceUrlChanged, MoveInferenceUrl
+from fireside.contracts.inference import URLS_SETTING, InferenceUrlChanged, MoveInferenceUrl
 from fireside.contracts.permissions import ADMIN_WRITE
 from fireside.core.errors import FiresideError
 from fireside.ports.event_stream import EventEnvelope
@@ -138,8 +138,10 @@ class AdminService(DurableService):
             await self._keep_refusal(context, error)
 
     async def _move_url(self, unit: UnitOfWork, name: str, url: str | None) -> None:
+        configured = {setting.name: setting.value for setting in self._book.show() if setting.name == URLS_SETTING}
+
         def moved(present: Configuration) -> tuple[Values, int | None]:
-            return with_changes(present.values, with_url(present.values, name, url)), None
+            return with_changes(present.values, with_url({**configured, **present.values}, name, url)), None
 
         await self._write(unit, moved, comment=_FROM_OUTSIDE)
 
