@@ -141,7 +141,7 @@ def test_a_limit_that_is_changed_through_one_node_holds_on_the_other_and_after_r
     status, refusal = house.request(
         "one", "PATCH", CONFIG, {"values": {RATE: "9/hour"}, "expected_version": made["version"] - 1}
     )
-    assert (status, refusal["code"]) == (409, "config_moved_on")
+    assert (status, refusal["code"]) == (409, "version_conflict")
 
     house.cluster.restart("two")
     until(lambda: house.limit_of_strangers("two") == 2)

@@ -2,19 +2,13 @@
 
 from collections.abc import Mapping
 
-from fireside.core.errors import ConflictError, InvalidInputError, NotFoundError
+from fireside.core.errors import InvalidInputError, NotFoundError
 
 
 class SettingsRefusedError(InvalidInputError):
     """A value is not allowed; nothing was changed."""
 
     code = "setting_refused"
-
-
-class ConfigMovedOnError(ConflictError):
-    """The configuration has another version by now: read it again, then decide again."""
-
-    code = "config_moved_on"
 
 
 class VersionNotFoundError(NotFoundError):

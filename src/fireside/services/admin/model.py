@@ -1,6 +1,6 @@
 """Versions of the live settings and what is different between them. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from fireside.contracts.admin import ConfigChanged, ConfigVersion, SettingChange, Values
@@ -14,6 +14,23 @@ class Configuration:
 
     version: int = 0
     values: Values = field(default_factory=lambda: Values())
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A change that somebody asks for.
+
+    Attributes:
+        make: Gives the live settings that shall hold, from those that do.
+        comment: Why.
+        expected_version: The version that must be the present one; None for any.
+        rolled_back_to: The version that the settings were taken from; None when from none.
+    """
+
+    make: Callable[[Values], Values]
+    comment: str = ""
+    expected_version: int | None = None
+    rolled_back_to: int | None = None
 
 
 def configuration_in(entry: EventEnvelope) -> Configuration:

@@ -1,7 +1,6 @@
 """The admin service: the configuration of all nodes. Its live part is a log of facts, and nothing but that."""
 
 import asyncio
-from collections.abc import Callable
 from typing import ClassVar
 
 import structlog
@@ -17,9 +16,10 @@ from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, UnitOfWork, event_log
 from fireside.runtime.live import SettingsBook
 from fireside.runtime.mesh import action, on_event, on_signal
-from fireside.services.admin.errors import ConfigMovedOnError, SettingsRefusedError, VersionNotFoundError, refused
+from fireside.services.admin.errors import SettingsRefusedError, VersionNotFoundError, refused
 from fireside.services.admin.model import (
     Configuration,
+    Wish,
     configuration_in,
     differences,
     moved_urls,
@@ -29,8 +29,6 @@ from fireside.services.admin.model import (
 )
 
 log = structlog.stdlib.get_logger(__name__)
-
-_FROM_OUTSIDE = "inference.url.changed"
 
 
 class AdminService(DurableService):
@@ -83,13 +81,13 @@ class AdminService(DurableService):
 
         Raises:
             SettingsRefusedError: A value is not allowed, or not of a live setting. Nothing was changed.
-            ConfigMovedOnError: Somebody else made a version meanwhile.
+            VersionConflictError: Somebody else made a version meanwhile.
         """
 
-        def changed(present: Configuration) -> tuple[Values, int | None]:
-            return with_changes(present.values, request.values), None
+        def changed(present: Values) -> Values:
+            return with_changes(present, request.values)
 
-        return await self._make_version(context, changed, request.comment, request.expected_version)
+        return await self._make_version(context, Wish(changed, request.comment, request.expected_version))
 
     @action(admin.ROLL_BACK_CONFIG)
     async def roll_back_config(self, context: Context, request: admin.RollBackConfig) -> ConfigVersion:
@@ -98,14 +96,11 @@ class AdminService(DurableService):
         Raises:
             VersionNotFoundError: There is no such version.
             SettingsRefusedError: A value of it is not allowed any more. Nothing was changed.
-            ConfigMovedOnError: Somebody else made a version meanwhile.
+            VersionConflictError: Somebody else made a version meanwhile.
         """
         values = await self._values_of(request.version)
-
-        def as_before(_present: Configuration) -> tuple[Values, int | None]:
-            return values, request.version
-
-        return await self._make_version(context, as_before, request.comment, request.expected_version)
+        wish = Wish(lambda _present: values, request.comment, request.expected_version, rolled_back_to=request.version)
+        return await self._make_version(context, wish)
 
     @action(admin.CONFIG_HISTORY)
     async def config_history(self, _context: Context, request: admin.ListVersions) -> admin.VersionPage:
@@ -140,21 +135,15 @@ class AdminService(DurableService):
     async def _move_url(self, unit: UnitOfWork, name: str, url: str | None) -> None:
         configured = {setting.name: setting.value for setting in self._book.show() if setting.name == URLS_SETTING}
 
-        def moved(present: Configuration) -> tuple[Values, int | None]:
-            return with_changes(present.values, with_url({**configured, **present.values}, name, url)), None
+        def moved(present: Values) -> Values:
+            return with_changes(present, with_url({**configured, **present}, name, url))
 
-        await self._write(unit, moved, comment=_FROM_OUTSIDE)
+        await self._write(unit, Wish(moved, comment=InferenceUrlChanged.topic))
 
-    async def _make_version(
-        self,
-        context: Context,
-        make: Callable[[Configuration], tuple[Values, int | None]],
-        comment: str,
-        expected_version: int | None,
-    ) -> ConfigVersion:
+    async def _make_version(self, context: Context, wish: Wish) -> ConfigVersion:
         try:
             async with self.database.transaction(context) as unit:
-                version, is_new = await self._write(unit, make, comment=comment, expected_version=expected_version)
+                version, is_new = await self._write(unit, wish)
         except SettingsRefusedError as error:
             await self._keep_refusal(context, error)
             raise
@@ -163,36 +152,26 @@ class AdminService(DurableService):
         made = ConfigVersion(version=0) if entry is None else version_in(entry)
         return made if is_new else made.model_copy(update={"changes": ()})
 
-    async def _write(
-        self,
-        unit: UnitOfWork,
-        make: Callable[[Configuration], tuple[Values, int | None]],
-        *,
-        comment: str,
-        expected_version: int | None = None,
-    ) -> tuple[int, bool]:
+    async def _write(self, unit: UnitOfWork, wish: Wish) -> tuple[int, bool]:
         """Write a version, unless it would be equal to the present one.
 
-        Args:
-            unit: The transaction.
-            make: Gives the live settings that shall hold, and the version that they were taken from, if from one.
-            comment: Why.
-            expected_version: The version that must be the present one; None for any.
-
         Returns:
-            The version that holds, and whether it was written now.
+            The version that holds, and whether it is written now. The commit fails when somebody else was quicker.
         """
         entries = await event_log.newest(unit.session, CONFIGURATION)
         present = configuration_in(entries[0]) if entries else Configuration()
-        if expected_version not in {None, present.version}:
-            raise ConfigMovedOnError(expected=expected_version, present=present.version)
-        wanted, rolled_back_to = make(present)
+        wanted = wish.make(present.values)
         values = {**wanted, **self._allowed(wanted, present.values)}
         changes = differences(present.values, values)
         if not changes:
             return present.version, False
-        changed = admin.ConfigChanged(values=values, changes=changes, comment=comment, rolled_back_to=rolled_back_to)
-        unit.emit(changed, expected_version=present.version)
+        expected = present.version if wish.expected_version is None else wish.expected_version
+        unit.emit(
+            admin.ConfigChanged(
+                values=values, changes=changes, comment=wish.comment, rolled_back_to=wish.rolled_back_to
+            ),
+            expected_version=expected,
+        )
         for moved in moved_urls(present.values, values, version=present.version + 1):
             unit.emit(moved)
         return present.version + 1, True
