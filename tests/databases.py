@@ -24,12 +24,12 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests that look into the file."""
 
 
-def database_fixture(service: str, migrations: Path, *, technologies: Sequence[str] | None = None) -> Any:
+def database_fixture(service: str, migrations: Path | None = None, *, technologies: Sequence[str] | None = None) -> Any:
     """The fixture `database_url` of a service: where the database of one test is.
 
     Args:
         service: Whose tables it has.
-        migrations: The folder of its migrations.
+        migrations: The folder of its migrations; None where it has no tables.
         technologies: Every test that takes it runs on each of these; on what the environment says when None.
     """
 
@@ -46,7 +46,7 @@ def database_fixture(service: str, migrations: Path, *, technologies: Sequence[s
     return pytest.fixture(database_url, params=technologies)
 
 
-def _copied_file(migrated: Path, folder: Path, service: str, migrations: Path) -> str:
+def _copied_file(migrated: Path, folder: Path, service: str, migrations: Path | None) -> str:
     name = f"{service}.sqlite"
     if not (migrated / name).exists():
         asyncio.run(migrate(f"sqlite:///{migrated / name}", service, migrations))

@@ -71,7 +71,7 @@ class PostgresqlServer:
         self.databases.remove(name)
         execute(self.url, f"DROP DATABASE {name} WITH (FORCE)")
 
-    def create_migrated(self, service: str, migrations: Path) -> str:
+    def create_migrated(self, service: str, migrations: Path | None) -> str:
         """The URL of a new database with the tables of a service; they are made once and copied."""
         if service not in self.migrated:
             self.migrated[service] = self.create()
@@ -79,7 +79,7 @@ class PostgresqlServer:
         return self.create(template=self.migrated[service])
 
 
-async def migrate(url: str, service: str, migrations: Path) -> None:
+async def migrate(url: str, service: str, migrations: Path | None) -> None:
     """Make the tables of a service."""
     database = Database(url, service=service, migrations=migrations)
     await database.open()

@@ -1,6 +1,7 @@
 """A server of models that behaves badly: each fault becomes the error that says what to do."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -232,3 +233,20 @@ async def test_it_lists_what_the_server_serves(upstream: Upstream, server: OpenA
     upstream.handler = models
 
     assert await server.model_names() == ["a", "b"]
+
+
+@pytest.mark.requirement("P4", "S7")
+@pytest.mark.parametrize("address", ["169.254.169.254", "100.100.100.200"])
+async def test_a_name_that_leads_to_a_clouds_metadata_service_is_not_asked(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: found)
+
+    async def locate() -> Endpoint:
+        return Endpoint("http://models.example.org")
+
+    server = OpenAICompatibleServer(locate)
+    with pytest.raises(UnavailableError, match="ClientConnectorDNSError"):
+        await server.model_names()
+    await server.close()

@@ -10,7 +10,8 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from fireside.bootstrap.reference import all_settings, entries
+from fireside.bootstrap.every_setting import every_settings_class
+from fireside.bootstrap.reference import entries
 from fireside.cli.app import build
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    known = {name for kind in all_settings() for name, _, _ in entries(kind)} | NOT_SETTINGS
+    known = {name for kind in every_settings_class() for name, _, _ in entries(kind)} | NOT_SETTINGS
     named = {(str(page.relative_to(ROOT)), name) for page in PAGES for name in SETTING.findall(page.read_text())}
 
     assert named

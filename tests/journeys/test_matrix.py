@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from fireside import web
+from fireside.bootstrap.environment import read_settings
 from fireside.bootstrap.house import open_house
 from fireside.bootstrap.parts import make_parts
 from fireside.bootstrap.routers import make_routers, web_page
@@ -25,6 +26,7 @@ from fireside.bootstrap.server import make_application
 from fireside.bootstrap.settings import Settings
 from fireside.contracts.permissions import ACCESS_FIELD, EDITOR, USER
 from fireside.runtime.health import Health
+from fireside.runtime.live import SettingsBook
 from fireside.services.gateway.app import create_app
 from fireside.services.gateway.probes import Probes
 from tests.journeys.matrix_callers import ADMIN_EMAIL, PASSWORD, Caller, People
@@ -233,7 +235,9 @@ def test_what_the_document_does_not_show_is_known_here() -> None:
     async def healthy() -> Health:
         return Health("ok", {})
 
-    app = create_app(routers=make_routers(), probes=Probes(healthy, lambda: b""), page=web_page())
+    app = create_app(
+        routers=make_routers(SettingsBook(read_settings)), probes=Probes(healthy, lambda: b""), page=web_page()
+    )
 
     assert set(_hidden(app.routes)) == {
         "/openapi.json",

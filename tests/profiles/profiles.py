@@ -17,7 +17,7 @@ from tests.redis_servers import need_redis, watched_by_sentinels
 from tests.servers import MongoServer, running
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
-FRONT = "gateway,auth,chat,think,act,respond"
+FRONT = "gateway,auth,admin,chat,think,act,respond"
 BACK = "documents,vectors,embeddings,inference"
 
 
@@ -102,6 +102,7 @@ def enterprise(folder: Path, databases: PostgresqlServer) -> Iterator[Profile]:
             event_stream_url=redis.url,
             cache_url=redis.url,
             auth_database_url=databases.create(),
+            admin_database_url=databases.create(),
             chat_database_url=databases.create(),
             documents_database_url=databases.create(),
             cluster_key=uuid4().hex,

@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings
 
 from fireside.bootstrap.environment import PREFIX, SettingsError, read_settings
 from fireside.bootstrap.event_streams import make_event_stream
+from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.models import default_model_path
-from fireside.bootstrap.reference import all_settings, entries
+from fireside.bootstrap.reference import entries
 from fireside.bootstrap.settings import Settings
 from fireside.core.errors import FiresideError
 from fireside.ports.event_stream import EventStream
@@ -38,7 +39,7 @@ class Finding:
 
 def look_over(settings: Settings) -> Iterator[Finding]:
     """Look at the settings, the data folder, the disk, the port, the broker of facts and the models."""
-    yield from _all_settings()
+    yield from _every_settings_class()
     yield _data_folder(settings.folder)
     yield _disk(settings.folder)
     yield _port(settings.host, settings.port)
@@ -48,8 +49,8 @@ def look_over(settings: Settings) -> Iterator[Finding]:
     yield _embedder()
 
 
-def _all_settings() -> Iterator[Finding]:
-    kinds = all_settings()
+def _every_settings_class() -> Iterator[Finding]:
+    kinds = every_settings_class()
     wrong = [complaint for kind in kinds if (complaint := _complaint_about(kind))]
     yield from (Finding("settings", "failed", complaint) for complaint in wrong)
     known = {name for kind in kinds for name, _, _ in entries(kind)} | _OF_THE_COMMAND_LINE

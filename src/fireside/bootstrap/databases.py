@@ -3,6 +3,10 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field, create_model
+from pydantic_settings import BaseSettings
 
 from fireside.bootstrap.environment import SettingsError, read_settings
 from fireside.bootstrap.settings import Settings
@@ -10,8 +14,20 @@ from fireside.ports.event_stream import EventStream
 from fireside.runtime.durable import Database, DurableSettings, database_url
 from fireside.runtime.durable.urls import InvalidDatabaseUrlError
 
-SERVICES_WITH_DATABASES = ("auth", "chat", "documents")
+SERVICES_WITH_DATABASES = ("auth", "admin", "chat", "documents")
 SERVICES_WITH_JOBS = ("documents",)
+
+_FIELDS: dict[str, Any] = {
+    f"fireside_{service}_database_url": (
+        str,
+        Field(default="", description="Database of this service alone; FIRESIDE_DATABASE_URL otherwise."),
+    )
+    for service in SERVICES_WITH_DATABASES
+}
+OwnDatabases = create_model(
+    "OwnDatabases", __base__=BaseSettings, __module__=__name__, __doc__="Databases of single services.", **_FIELDS
+)
+"""For those who look at all settings."""
 
 _SHARED = "FIRESIDE_DATABASE_URL"
 
@@ -48,7 +64,9 @@ async def migrate_all(settings: Settings) -> list[str]:
     return list(SERVICES_WITH_DATABASES)
 
 
-def _migrations(service: str) -> Path:
+def _migrations(service: str) -> Path | None:
+    """The folder of a service's migrations; None when all that it keeps is its log."""
     spec = find_spec(f"fireside.services.{service}")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    return Path(folders[0], "migrations")
+    migrations = Path(folders[0], "migrations")
+    return migrations if migrations.is_dir() else None

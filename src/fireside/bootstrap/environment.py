@@ -18,12 +18,13 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as NotReadableError
 
 from fireside.core.errors import FiresideError
+from fireside.runtime.live import masked_text
 
 PREFIX = "FIRESIDE_"
+_TOML, _DOTENV = "fireside.toml", ".env"
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 _SECRET_NAME = re.compile("key|secret|password|token", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile("//[^/@]*@")
 
 
 class SettingsError(FiresideError):
@@ -39,9 +40,20 @@ def fold_files(folder: Path, environ: MutableMapping[str, str] | None = None) ->
         SettingsError: A file cannot be read as what it is.
     """
     environ = os.environ if environ is None else environ
-    found = _from_toml(folder / "fireside.toml") | _from_dotenv(folder / ".env")
+    found = _from_toml(folder / _TOML) | _from_dotenv(folder / _DOTENV)
     for name, value in found.items():
         environ.setdefault(name, value)
+
+
+def file_origins(folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Which variables have the value that a file in the folder gives them, and the name of that file.
+
+    Raises:
+        SettingsError: A file cannot be read as what it is.
+    """
+    environ = os.environ if environ is None else environ
+    values = {_TOML: _from_toml(folder / _TOML), _DOTENV: _from_dotenv(folder / _DOTENV)}
+    return {name: file for file, found in values.items() for name, value in found.items() if environ.get(name) == value}
 
 
 def read_settings(kind: type[SettingsT], **overrides: Any) -> SettingsT:
@@ -84,7 +96,7 @@ def _shown(kind: type[BaseSettings], place: Sequence[str], value: Any) -> str:
     secret = known is not None and "SecretStr" in str(known.annotation)
     if secret or _SECRET_NAME.search(place[-1]) or not isinstance(value, str | int | float | Path):
         return ""
-    return f" (value: {_PASSWORD_IN_URL.sub('//***@', str(value))[:80]!r})"
+    return f" (value: {masked_text(str(value))[:80]!r})"
 
 
 def _from_dotenv(path: Path) -> dict[str, str]:

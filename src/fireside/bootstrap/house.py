@@ -8,6 +8,7 @@ from fireside.bootstrap.parts import Parts
 from fireside.bootstrap.secrets import cluster_key
 from fireside.bootstrap.services import make_services
 from fireside.bootstrap.transporters import make_transporter
+from fireside.runtime.live import FollowingSettings, SettingsFollower
 from fireside.runtime.mesh import MeshSettings, Node
 from fireside.runtime.middleware.chain import Tools
 from fireside.runtime.tracing import TracingSettings, make_tracing
@@ -37,6 +38,7 @@ async def open_house(parts: Parts, *, only: Sequence[str] | None = None) -> Asyn
             tracing=make_tracing(read_settings(TracingSettings), node_id=settings.node_id),
         ),
     )
+    node.add(SettingsFollower(book=parts.book, settings=read_settings(FollowingSettings)))
     for service in make_services(parts, only):
         node.add(service)
     try:

@@ -33,21 +33,20 @@ def make_catalogue(settings: InferenceSettings) -> Catalogue:
     return Catalogue(tuple(models))
 
 
-def _remote(remote: ModelServerSettings, settings: InferenceSettings) -> Iterator[ServedModel]:
-    endpoint = Endpoint(str(remote.url).rstrip("/"), remote.api_key.get_secret_value())
-
+def _remote(server: ModelServerSettings, settings: InferenceSettings) -> Iterator[ServedModel]:
     async def locate() -> Endpoint:
-        return endpoint
+        moved = (settings.urls[name] for name in (server.name, *server.models) if name in settings.urls)
+        return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
 
-    server, queue = _SERVERS[remote.api](locate), _queue(remote.parallel, settings)
-    for name in remote.models:
+    connection, queue = _SERVERS[server.api](locate), _queue(server.parallel, settings)
+    for name in server.models:
         yield ServedModel(
             name=name,
             upstream_name=name,
-            server=server,
+            server=connection,
             queue=queue,
-            answer_style=remote.answer_style,
-            context_tokens=remote.context_tokens,
+            answer_style=server.answer_style,
+            context_tokens=server.context_tokens,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fireside.bootstrap.caches import make_cache, make_rate_windows
 from fireside.bootstrap.data_folder import make_data_folder
+from fireside.bootstrap.environment import file_origins, read_settings
 from fireside.bootstrap.event_streams import make_event_stream
 from fireside.bootstrap.secrets import secret_box
 from fireside.bootstrap.settings import Settings
@@ -13,6 +14,7 @@ from fireside.core.ids import UserId
 from fireside.ports.event_stream import EventStream
 from fireside.ports.secret_box import SecretBox
 from fireside.runtime.caching import Cache
+from fireside.runtime.live import FollowingSettings, SettingsBook
 from fireside.runtime.metrics import Metrics
 from fireside.services.gateway.shared_windows import SharedOrOwnWindows
 
@@ -25,6 +27,7 @@ class Parts:
 
     Attributes:
         settings: Of the process.
+        book: Settings of services, as they are now.
         stream: Carries facts between services.
         box: Seals secrets at rest.
         announce_setup: Shows the token of the set-up link to whoever started the process.
@@ -36,6 +39,7 @@ class Parts:
     """
 
     settings: Settings
+    book: SettingsBook
     stream: EventStream
     box: SecretBox
     announce_setup: Callable[[str], None]
@@ -57,6 +61,7 @@ def make_parts(settings: Settings, *, announce_setup: Callable[[str], None]) -> 
     clock, metrics = SystemClock(), Metrics()
     return Parts(
         settings=settings,
+        book=_book(settings),
         stream=make_event_stream(settings.event_stream_url, namespace=settings.namespace),
         box=secret_box(settings, clock),
         announce_setup=announce_setup,
@@ -65,3 +70,10 @@ def make_parts(settings: Settings, *, announce_setup: Callable[[str], None]) -> 
         clock=clock,
         windows=make_rate_windows(settings, clock=clock),
     )
+
+
+def _book(settings: Settings) -> SettingsBook:
+    follows = read_settings(FollowingSettings).follow
+    book = SettingsBook(read_settings, origins=file_origins(settings.folder), follows=follows)
+    book.put(settings)
+    return book

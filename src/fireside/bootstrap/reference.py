@@ -3,8 +3,6 @@
 `python -m fireside.bootstrap.reference` writes both, and `docs/reference/permissions.md`; tests keep them true.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,41 +13,22 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-import fireside
-from fireside.bootstrap.databases import SERVICES_WITH_DATABASES
+from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.reference_permissions import permissions_page
-from fireside.bootstrap.settings import Settings
+from fireside.runtime.live import live_variables, variable_of
 
 _HEAD = """\
 # Every setting of Fireside with its default. Copy what you change into `.env` in the data folder, or set it in the
 # environment. Written by 'python -m fireside.bootstrap.reference'.
 """
-_OWN_DATABASE = "Database of this service alone; FIRESIDE_DATABASE_URL otherwise."
 
 Entry = tuple[str, str, str]
-
-
-def all_settings() -> list[type[BaseSettings]]:
-    """Every settings class of the package, the process's own first, the others by their prefix."""
-    for module in pkgutil.walk_packages(fireside.__path__, "fireside."):
-        if module.name.rsplit(".", 1)[-1] in {"settings", "logging", "tracing"} and "middleware" not in module.name:
-            importlib.import_module(module.name)
-    found = {kind for kind in BaseSettings.__subclasses__() if kind.__module__.startswith("fireside.")}
-    return [Settings, *sorted(found - {Settings}, key=_prefix)]
-
-
-def _prefix(kind: type[BaseSettings]) -> str:
-    return str(kind.model_config.get("env_prefix", ""))
 
 
 def entries(kind: type[BaseSettings]) -> Iterator[Entry]:
     """The variables of a class: name, default as it would be written, description."""
     for name, field in kind.model_fields.items():
-        variable = field.validation_alias if isinstance(field.validation_alias, str) else f"{_prefix(kind)}{name}"
-        yield variable.upper(), _written(field), field.description or ""
-    if kind is Settings:
-        for service in SERVICES_WITH_DATABASES:
-            yield f"FIRESIDE_{service.upper()}_DATABASE_URL", "", _OWN_DATABASE
+        yield variable_of(kind, name), _written(field), field.description or ""
 
 
 def _written(field: FieldInfo) -> str:
@@ -84,11 +63,18 @@ def settings_page(kinds: Sequence[type[BaseSettings]]) -> str:
         "# Settings\n",
         "Defaults in code < `fireside.toml` < `.env` < environment; both files lie in the data folder. In the first,"
         " `[chat] max_answers = 50` is `FIRESIDE_CHAT_MAX_ANSWERS=50`. A wrong value stops the start with the"
-        " variable's name. This page is written by `python -m fireside.bootstrap.reference`.\n",
+        " variable's name. Those marked live can be changed on all nodes while they run (`fireside config set`,"
+        " [Change settings](../how-to/change-settings.md)). This page is written by"
+        " `python -m fireside.bootstrap.reference`.\n",
     ]
     for kind in kinds:
-        rows = [f"| `{name}` | {_cell(value)} | {description} |" for name, value, description in entries(kind)]
-        parts.append(f"## {_title(kind)}\n\n| variable | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+        live = live_variables(kind)
+        rows = [
+            f"| `{name}` | {_cell(value)} | {'live' if name in live else ''} | {description} |"
+            for name, value, description in entries(kind)
+        ]
+        head = f"## {_title(kind)}\n\n| variable | default | | meaning |\n|---|---|---|---|\n"
+        parts.append(head + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
@@ -102,7 +88,7 @@ def _title(kind: type[BaseSettings]) -> str:
 
 def main() -> None:
     """Write the files of this checkout."""
-    kinds = all_settings()
+    kinds = every_settings_class()
     Path(".env.example").write_text(env_example(kinds))
     Path("docs/reference/settings.md").write_text(settings_page(kinds))
     Path("docs/reference/permissions.md").write_text(permissions_page())

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fireside.bootstrap.databases import SERVICES_WITH_JOBS
+from fireside.bootstrap.environment import read_settings
 from fireside.bootstrap.routers import make_routers, web_page
 from fireside.contracts.base import PUBLIC, SIGNED_IN
 from fireside.contracts.permissions import ACCESS_FIELD, PERMISSIONS, ROLE_DESCRIPTIONS, ROLES
 from fireside.runtime.health import Health
+from fireside.runtime.live import SettingsBook
 from fireside.services.gateway import job_routes
 from fireside.services.gateway.app import create_app
 from fireside.services.gateway.probes import Probes
@@ -72,5 +74,5 @@ def _document() -> Mapping[str, Any]:
     async def health() -> Health:
         return Health("ok", {})
 
-    routers = [*make_routers(), job_routes.routes(SERVICES_WITH_JOBS)]
+    routers = [*make_routers(SettingsBook(read_settings)), job_routes.routes(SERVICES_WITH_JOBS)]
     return create_app(routers=routers, probes=Probes(health, bytes), page=web_page()).openapi()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from fireside import web
-from fireside.bootstrap.environment import read_settings
+from fireside.runtime.live import SettingsBook
+from fireside.services.admin import routes as admin
 from fireside.services.auth import routes as auth
 from fireside.services.chat import routes as chat
 from fireside.services.chat.settings import ChatSettings
@@ -15,12 +16,13 @@ from fireside.services.gateway.app import Entry, Page
 from fireside.services.inference import routes as inference
 
 
-def make_routers() -> Sequence[APIRouter]:
-    """All routers."""
+def make_routers(book: SettingsBook) -> Sequence[APIRouter]:
+    """All routers, with settings of the book."""
     return [
         auth.routes(),
-        chat.routes(read_settings(ChatSettings)),
-        documents.routes(read_settings(DocumentsSettings)),
+        admin.routes(),
+        chat.routes(book.of(ChatSettings)),
+        documents.routes(book.of(DocumentsSettings)),
         inference.routes(),
     ]
 

@@ -24,7 +24,7 @@ from fireside.bootstrap.routers import make_routers, web_page
 from fireside.bootstrap.services import is_hosted
 from fireside.bootstrap.settings import Settings
 from fireside.runtime.caching import telling_users
-from fireside.runtime.logging import LoggingSettings, configure_logging
+from fireside.runtime.logging import LoggingSettings, configure_logging, set_level
 from fireside.runtime.mesh import Node
 from fireside.services.gateway import dead_letter_routes, job_routes
 from fireside.services.gateway.app import create_app, create_probe_app
@@ -65,6 +65,7 @@ async def serve(settings: Settings, *, only: Sequence[str] | None = None, announ
     logging.getLogger("alembic").setLevel(logging.WARNING)
     links = list[str]()
     parts = make_parts(settings, announce_setup=links.append)
+    parts.book.listen(LoggingSettings, set_level)
     held = held_by_this_process(settings.folder, settings.node_id)
     with held, _listen(settings.host, settings.port) as listening:
         url = _url(settings.host, listening.getsockname()[1])
@@ -120,13 +121,13 @@ class _Server(uvicorn.Server):
 
 def make_application(node: Node, parts: Parts) -> ASGIApp:
     """The whole HTTP application of a node, guarded."""
-    settings = read_settings(GatewaySettings)
-    authenticator = Authenticator(clock=parts.clock, remember_s=settings.remember_identity_s)
+    settings = parts.book.of(GatewaySettings)
+    authenticator = Authenticator(clock=parts.clock, remember_s=lambda: settings.remember_identity_s)
     parts.forget.append(authenticator.forget)
     parts.cache.listen(telling_users(authenticator.forget))
     app = create_app(
         routers=[
-            *make_routers(),
+            *make_routers(parts.book),
             job_routes.routes(SERVICES_WITH_JOBS),
             dead_letter_routes.routes(SERVICES_WITH_DATABASES),
         ],

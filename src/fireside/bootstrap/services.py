@@ -9,7 +9,8 @@ from fireside.adapters.embedder.openvino_minilm import OpenVinoMiniLm
 from fireside.adapters.object_store.folder import FolderObjectStore
 from fireside.bootstrap.conversations import make_conversation_store
 from fireside.bootstrap.databases import make_database
-from fireside.bootstrap.environment import SettingsError, read_settings
+from fireside.bootstrap.environment import SettingsError
+from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.models import make_catalogue
 from fireside.bootstrap.parts import Parts
 from fireside.bootstrap.secrets import local_key_file
@@ -18,6 +19,7 @@ from fireside.ports.object_store import ObjectStore
 from fireside.runtime.mesh import Service
 from fireside.services.act.service import ActService
 from fireside.services.act.settings import ActSettings
+from fireside.services.admin.service import AdminService
 from fireside.services.auth.service import AuthService
 from fireside.services.auth.settings import AuthSettings
 from fireside.services.chat.service import ChatService
@@ -63,7 +65,7 @@ def _auth(parts: Parts) -> Service:
     return AuthService(
         database=make_database(parts.settings, "auth", stream=parts.stream),
         secret_box=parts.box,
-        settings=read_settings(AuthSettings),
+        settings=parts.book.of(AuthSettings),
         clock=parts.clock,
         announce_setup=parts.announce_setup,
         local_key_file=local_key_file(parts.settings.folder),
@@ -72,10 +74,16 @@ def _auth(parts: Parts) -> Service:
     )
 
 
+def _admin(parts: Parts) -> Service:
+    for kind in every_settings_class():
+        parts.book.of(kind)
+    return AdminService(database=make_database(parts.settings, "admin", stream=parts.stream), book=parts.book)
+
+
 def _chat(parts: Parts) -> Service:
     return ChatService(
         database=make_database(parts.settings, "chat", stream=parts.stream),
-        settings=read_settings(ChatSettings),
+        settings=parts.book.of(ChatSettings),
         clock=parts.clock,
         node_id=parts.settings.node_id,
         box=parts.box,
@@ -89,7 +97,7 @@ def _documents(parts: Parts) -> Service:
         store=_object_store(parts),
         parser=IsolatedDocumentParser(),
         box=parts.box,
-        settings=read_settings(DocumentsSettings),
+        settings=parts.book.of(DocumentsSettings),
         clock=parts.clock,
         cache=parts.cache,
     )
@@ -104,7 +112,7 @@ def _object_store(parts: Parts) -> ObjectStore:
 
 
 def _embeddings(parts: Parts) -> Service:
-    settings = read_settings(EmbeddingsSettings)
+    settings = parts.book.of(EmbeddingsSettings)
     embedder = OpenVinoMiniLm(threads=settings.threads)
     shared = None if parts.settings.cache_url.startswith("memory:") else parts.cache
     return EmbeddingsService(
@@ -113,27 +121,28 @@ def _embeddings(parts: Parts) -> Service:
 
 
 def _vectors(parts: Parts) -> Service:
-    return VectorsService(index=make_vector_index(read_settings(VectorsSettings), folder=parts.settings.folder))
+    return VectorsService(index=make_vector_index(parts.book.of(VectorsSettings), folder=parts.settings.folder))
 
 
-def _inference(_: Parts) -> Service:
-    return InferenceService(catalogue=make_catalogue(read_settings(InferenceSettings)))
+def _inference(parts: Parts) -> Service:
+    return InferenceService(catalogue=make_catalogue(parts.book.of(InferenceSettings)))
 
 
 def _think(parts: Parts) -> Service:
-    return ThinkService(settings=read_settings(ThinkSettings), clock=parts.clock)
+    return ThinkService(settings=parts.book.of(ThinkSettings), clock=parts.clock)
 
 
 def _act(parts: Parts) -> Service:
-    return ActService(settings=read_settings(ActSettings), clock=parts.clock)
+    return ActService(settings=parts.book.of(ActSettings), clock=parts.clock)
 
 
 def _respond(parts: Parts) -> Service:
-    return RespondService(settings=read_settings(RespondSettings), clock=parts.clock)
+    return RespondService(settings=parts.book.of(RespondSettings), clock=parts.clock)
 
 
 _FACTORIES: dict[str, Callable[[Parts], Service]] = {
     "auth": _auth,
+    "admin": _admin,
     "inference": _inference,
     "embeddings": _embeddings,
     "vectors": _vectors,

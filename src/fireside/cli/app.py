@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from fireside import __version__
-from fireside.cli import accounts, asking, documents, ingesting, jobs, models, operations, serving
+from fireside.cli import accounts, asking, configuration, documents, ingesting, jobs, models, operations, serving
 from fireside.cli.connection import CommandError
 from fireside.cli.output import complain
 from fireside.cli.session import Session
@@ -52,6 +52,7 @@ def build() -> typer.Typer:
     app.add_typer(models.commands(), name="models", help="Language models.")
     app.add_typer(accounts.user_commands(), name="users", help="People who use this Fireside.")
     app.add_typer(accounts.key_commands(), name="keys", help="Your API keys.")
+    app.add_typer(configuration.commands(), name="config", help="Settings, also while Fireside runs.")
     app.add_typer(jobs.commands(), name="jobs", help="Long work: indexing and the like.")
     return app
 

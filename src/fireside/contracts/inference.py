@@ -5,16 +5,22 @@ the model's server and the bytes of its reply back, unread, because re-encoding 
 """
 
 from typing import Any, ClassVar, Literal
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
 from fireside.contracts.answer import Usage
-from fireside.contracts.base import Action, Contract, Nothing, Signal, StreamAction
+from fireside.contracts.base import Action, Contract, Event, Nothing, Signal, StreamAction
 
 ModelRole = Literal["intent", "answer", "summary", "judge"]
 AnswerStyle = Literal["quote", "write"]
 ChatPriority = Literal["interactive", "background"]
 ModelState = Literal["ready", "loading", "failed", "remote"]
+
+URLS_SETTING = "FIRESIDE_INFERENCE_URLS"
+"""The live setting that holds the present addresses of model servers that have moved."""
+_URL_TOPIC = "inference.url.changed"
+_SERVERS = UUID("0197f3a0-0000-7000-8000-00000000c0f3")
 
 
 class ChatMessage(Contract):
@@ -129,6 +135,35 @@ class ModelReady(Signal):
     topic: ClassVar[str] = "inference.model.ready"
 
     name: str
+
+
+class InferenceUrlChanged(Event):
+    """A server of models is to be reached at another address, from its next request on.
+
+    `name` is that of the server or of one of its models; `url` is None for the address it is configured with.
+    `version` is that of the configuration which says so; whoever states the fact from outside leaves it out, and the
+    configuration follows.
+    """
+
+    topic: ClassVar[str] = _URL_TOPIC
+
+    name: str
+    url: str | None
+    version: int | None = None
+
+    @property
+    def aggregate_id(self) -> UUID:
+        """The server, as far as it is known by this name."""
+        return uuid5(_SERVERS, self.name)
+
+
+class MoveInferenceUrl(Signal):
+    """The same, told as an event of the mesh: by a Moleculer service that cannot publish facts."""
+
+    topic: ClassVar[str] = _URL_TOPIC
+
+    name: str
+    url: str | None
 
 
 CHAT = StreamAction[Chat, ChatQueued | ChatDelta | ChatEnd](

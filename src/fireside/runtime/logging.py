@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, Literal, TextIO, cast
+from typing import Any, ClassVar, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -33,6 +33,7 @@ class LoggingSettings(BaseSettings):
     """How much is logged, and in which form."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_LOG_", frozen=True)
+    live: ClassVar = frozenset({"level"})
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severity logged.")
     format: Literal["json", "console"] = Field(
@@ -82,7 +83,12 @@ def configure_logging(settings: LoggingSettings, *, stream: TextIO | None = None
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    set_level(settings)
+
+
+def set_level(settings: LoggingSettings) -> None:
+    """Log from this severity on; also while the process runs."""
+    logging.getLogger().setLevel(settings.level.upper())
 
 
 def add_call(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:

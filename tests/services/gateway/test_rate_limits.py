@@ -8,7 +8,7 @@ from fireside.adapters.rate_windows.memory import MemoryRateWindows
 from fireside.core.errors import TooManyRequestsError
 from fireside.ports.rate_windows import RateWindows, RateWindowsError, Window
 from fireside.runtime.durable import Database
-from fireside.services.gateway.rate_limits import RateLimiter, RateLimits, rates_of
+from fireside.services.gateway.rate_limits import RateLimiter, RateLimits, Rates
 from fireside.services.gateway.settings import GatewaySettings
 from fireside.services.gateway.shared_windows import SharedOrOwnWindows
 from tests.services.auth.house import ADMIN_EMAIL, ManualClock
@@ -160,7 +160,7 @@ async def test_limits_hold_for_requests_while_the_shared_windows_are_gone(databa
 
 async def test_two_processes_that_share_windows_share_the_limit() -> None:
     windows = MemoryRateWindows(ManualClock())
-    rates = rates_of(GatewaySettings(anonymous_rate="3/minute"))
+    rates = Rates(GatewaySettings(anonymous_rate="3/minute"))
     one, two = (RateLimiter(rates=rates, windows=windows) for _ in range(2))
 
     for limiter in (one, two, one):
@@ -196,7 +196,7 @@ async def test_what_is_uncounted_is_never_refused() -> None:
         passed.append(scope["path"])
 
     passed: list[str] = []
-    limiter = RateLimiter(rates=rates_of(GatewaySettings()), windows=MemoryRateWindows(ManualClock()))
+    limiter = RateLimiter(rates=Rates(GatewaySettings()), windows=MemoryRateWindows(ManualClock()))
     limits = RateLimits(app, limiter=limiter, uncounted_prefixes=("/app/",))
 
     for _ in range(3):

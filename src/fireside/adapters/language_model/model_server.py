@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from fireside.adapters.language_model.guarded_resolver import GuardedResolver
 from fireside.core.errors import UnavailableError, UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
 from fireside.ports.language_model import Completed, Prompt, RawReply, TextDelta
@@ -124,7 +125,8 @@ class ModelServer:
     def _session(self, *, kept: bool) -> aiohttp.ClientSession:
         """The session whose connections are kept for later requests, or the one that opens one for each."""
         if kept not in self._sessions:
-            connector = aiohttp.TCPConnector(limit=self._connections, force_close=not kept)
+            resolver = GuardedResolver()
+            connector = aiohttp.TCPConnector(limit=self._connections, force_close=not kept, resolver=resolver)
             self._sessions[kept] = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, auto_decompress=False
             )

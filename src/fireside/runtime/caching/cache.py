@@ -48,13 +48,15 @@ class Cache:
         self._warming: set[asyncio.Task[None]] = set()
         store.listen(self._forgotten)
 
-    def namespace(self, name: str, adapter: TypeAdapter[ValueT], *, ttl_s: float) -> CacheNamespace[ValueT]:
+    def namespace(
+        self, name: str, adapter: TypeAdapter[ValueT], *, ttl_s: float | Callable[[], float]
+    ) -> CacheNamespace[ValueT]:
         """Values of one type under keys of their own.
 
         Args:
             name: Stands before every key and in the metrics.
             adapter: Writes and reads the values as JSON.
-            ttl_s: How long a value is kept.
+            ttl_s: How long a value is kept; a function where that may change.
         """
         namespace = CacheNamespace(self, name, adapter, ttl_s)
         self._namespaces.append(namespace)

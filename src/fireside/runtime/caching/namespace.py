@@ -53,13 +53,19 @@ class CacheNamespace(Generic[ValueT]):
 
     Attributes:
         name: Stands before every key and in the metrics.
-        ttl_s: How long a value is kept.
     """
 
-    def __init__(self, cache: BytesCache, name: str, adapter: TypeAdapter[ValueT], ttl_s: float) -> None:
-        self.name, self.ttl_s = name, ttl_s
+    def __init__(
+        self, cache: BytesCache, name: str, adapter: TypeAdapter[ValueT], ttl_s: float | Callable[[], float]
+    ) -> None:
+        self.name, self._ttl_s = name, ttl_s
         self._cache, self._adapter = cache, adapter
         self._loads: dict[str, _Load[ValueT]] = {}
+
+    @property
+    def ttl_s(self) -> float:
+        """How long a value is kept that is stored now."""
+        return self._ttl_s() if callable(self._ttl_s) else self._ttl_s
 
     async def get(self, key: str) -> ValueT | None:
         """The value, or None when it is not cached; None itself is never kept."""

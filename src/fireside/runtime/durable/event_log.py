@@ -129,6 +129,17 @@ async def history(
     return [_entry(row, session.info[SOURCE]) for row in await session.execute(query)]
 
 
+async def newest(
+    session: AsyncSession, aggregate_id: UUID, *, before: int | None = None, limit: int = 1
+) -> list[EventEnvelope]:
+    """The latest entries about one aggregate, newest first; with `before`, of those below this version of it."""
+    query = select(events).where(events.c.aggregate_id == aggregate_id)
+    if before is not None:
+        query = query.where(events.c.aggregate_version < before)
+    query = query.order_by(events.c.aggregate_version.desc()).limit(limit)
+    return [_entry(row, session.info[SOURCE]) for row in await session.execute(query)]
+
+
 async def last_sequence(session: AsyncSession) -> int:
     """The place of the newest entry; 0 in an empty log."""
     return int((await session.execute(select(event_head.c.sequence))).scalar_one())

@@ -19,7 +19,7 @@ class ApiKeys:
 
     def __init__(self, tools: Tools) -> None:
         self._database, self._changes, self._clock = tools.database, tools.changes, tools.clock
-        self._max_per_user = tools.settings.max_keys_per_user
+        self._settings = tools.settings
         self._used_at: dict[ApiKeyId, datetime] = {}
 
     async def create(self, context: Context, request: CreateApiKey) -> CreatedApiKey:
@@ -45,8 +45,9 @@ class ApiKeys:
         )
         async with self._database.transaction(context) as unit:
             await users.get(unit.session, user_id, lock=True)
-            if await api_keys.count_of(unit.session, user_id) >= self._max_per_user:
-                raise TooManyKeysError(f"you have {self._max_per_user} keys; delete one first")
+            most = self._settings.max_keys_per_user
+            if await api_keys.count_of(unit.session, user_id) >= most:
+                raise TooManyKeysError(f"you have {most} keys; delete one first")
             await api_keys.add(unit.session, key)
             unit.emit(ApiKeyCreated(user_id=user_id, by=user_id, api_key_id=key.id, scopes=scopes))
         return CreatedApiKey(**api_key_view(key).model_dump(), key=text.text)

@@ -21,9 +21,7 @@ class Passwords:
 
     def __init__(self, *, database: Database, hasher: PasswordHasher, settings: AuthSettings, clock: Clock) -> None:
         self._database, self._hasher, self._clock = database, hasher, clock
-        self._min_chars = settings.password_min_chars
-        self._per_address = _rule(settings, settings.free_attempts)
-        self._per_account = _rule(settings, settings.free_attempts_account)
+        self._settings = settings
 
     async def check(self, context: Context, *, email: str, password: str, address: str) -> tuple[User, str | None]:
         """The account whose address and password these are. Call `forget` once all else is well.
@@ -62,7 +60,7 @@ class Passwords:
             WeakPasswordError: It is too easy to guess.
         """
         password = normal_password(password)
-        check_password(password, email=email, min_chars=self._min_chars)
+        check_password(password, email=email, min_chars=self._settings.password_min_chars)
         return await self._hasher.hash(password)
 
     async def _count(self, email: str, address: str) -> list[Attempts]:
@@ -92,9 +90,10 @@ class Passwords:
             unit.emit(SignInsDelayed(account=account, user_id=user_id, failures=failures, address=address))
 
     def _rules(self, email: str, address: str) -> Mapping[str, LockOutRule]:
+        settings = self._settings
         return {
-            account_and_address_key(email, address): self._per_address,
-            account_key(email): self._per_account,
+            account_and_address_key(email, address): _rule(settings, settings.free_attempts),
+            account_key(email): _rule(settings, settings.free_attempts_account),
         }
 
 

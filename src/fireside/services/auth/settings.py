@@ -1,5 +1,7 @@
 """What can be set about accounts, sessions and keys."""
 
+from typing import ClassVar
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,6 +13,20 @@ class AuthSettings(BaseSettings):
     """Limits and times of accounts, sessions and keys."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_AUTH_", frozen=True, populate_by_name=True)
+    live: ClassVar = frozenset(
+        {
+            "registration",
+            "refresh_token_days",
+            "one_time_link_hours",
+            "password_min_chars",
+            "free_attempts",
+            "free_attempts_account",
+            "first_delay_s",
+            "longest_delay_s",
+            "forget_failures_s",
+            "max_keys_per_user",
+        }
+    )
 
     admin_email: str = Field(
         default="",

@@ -1,5 +1,7 @@
 """What can be set about chat."""
 
+from typing import ClassVar
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -8,6 +10,17 @@ class ChatSettings(BaseSettings):
     """Limits and times of conversations and answers."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_CHAT_", frozen=True)
+    live: ClassVar = frozenset(
+        {
+            "max_answers_per_user",
+            "max_answers",
+            "max_answer_chars",
+            "answer_timeout_s",
+            "history_chars",
+            "history_turns",
+            "deleted_retention_days",
+        }
+    )
 
     max_answers_per_user: int = Field(default=4, gt=0, description="Answers of one user written at the same time.")
     max_answers: int = Field(default=200, gt=0, description="Answers one node writes at the same time.")

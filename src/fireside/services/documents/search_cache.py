@@ -20,7 +20,7 @@ _INDEX = "search-index"
 class SearchCache:
     """Candidates by what was searched for and where. Does nothing without a cache."""
 
-    def __init__(self, cache: Cache | None, *, ttl_s: float) -> None:
+    def __init__(self, cache: Cache | None, *, ttl_s: float | Callable[[], float]) -> None:
         self._cache = cache
         self._found = None if cache is None else cache.namespace("search", TypeAdapter(Candidates), ttl_s=ttl_s)
 

@@ -70,7 +70,7 @@ class DocumentsService(DurableService):
         super().__init__(database=database)
         contents = Contents(TextSeals(box))
         files = StoredFiles(database=database, store=store)
-        searches = SearchCache(cache, ttl_s=settings.search_cache_ttl_s)
+        searches = SearchCache(cache, ttl_s=lambda: settings.search_cache_ttl_s)
         preparing = Preparing(database, contents, files, parser, settings)
         self._store, self._parser = store, parser
         self._reading = Reading(database, contents, files, clock)

@@ -1,5 +1,7 @@
 """What can be set about documents."""
 
+from typing import ClassVar
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -12,6 +14,23 @@ class DocumentsSettings(BaseSettings):
     """Limits of uploads, of reading files and of indexing."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_DOCUMENTS_", frozen=True)
+    live: ClassVar = frozenset(
+        {
+            "max_file_bytes",
+            "max_request_files",
+            "upload_ttl_s",
+            "parse_timeout_s",
+            "parse_memory_bytes",
+            "parse_expanded_bytes",
+            "parse_text_chars",
+            "index_files_at_once",
+            "index_groups_at_once",
+            "index_chunks_at_once",
+            "search_candidates",
+            "search_cache_ttl_s",
+            "embed_query_timeout_s",
+        }
+    )
 
     max_file_bytes: int = Field(default=100 * _MEGABYTE, gt=0, description="Largest file, in bytes.")
     max_request_files: int = Field(default=1000, gt=0, description="Most files of one upload.")

@@ -11,7 +11,7 @@ from fireside.services.gateway.authentication import Authentication, Doorkeeper,
 from fireside.services.gateway.body_limit import BodyLimit
 from fireside.services.gateway.identities import Authenticator
 from fireside.services.gateway.problems import Problems
-from fireside.services.gateway.rate_limits import RateLimiter, RateLimits, rates_of
+from fireside.services.gateway.rate_limits import RateLimiter, RateLimits, Rates
 from fireside.services.gateway.request_frame import RequestFrame
 from fireside.services.gateway.security_headers import SecurityHeaders
 from fireside.services.gateway.settings import GatewaySettings
@@ -48,7 +48,7 @@ class Guard:
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application, guarded. A request passes from the last line to the first."""
         settings = self.settings
-        limiter = RateLimiter(rates=rates_of(settings), windows=self.windows)
+        limiter = RateLimiter(rates=Rates(settings), windows=self.windows)
         doorkeeper = Doorkeeper(authenticator=self.authenticator, limiter=limiter, make_context=self.make_context)
         app = BodyLimit(app, settings=settings, upload_paths=self.upload_paths)
         app = RateLimits(app, limiter=limiter, uncounted_prefixes=(*PROBES, *self.page_files))

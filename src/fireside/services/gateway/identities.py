@@ -45,12 +45,12 @@ class Watch:
 class Authenticator:
     """Finds out whom credentials stand for, and remembers it for a moment."""
 
-    def __init__(self, *, clock: Clock, remember_s: float, most: int = _REMEMBERED) -> None:
+    def __init__(self, *, clock: Clock, remember_s: float | Callable[[], float], most: int = _REMEMBERED) -> None:
         """Prepare.
 
         Args:
             clock: Tells the time.
-            remember_s: Longest time that an answer is believed.
+            remember_s: Longest time that an answer is believed; a function where that may change.
             most: How many are remembered.
         """
         self._clock = clock
@@ -113,7 +113,7 @@ class Authenticator:
         identity = user_identity(
             found.user_id, roles=found.roles, permissions=found.permissions, session_id=found.session_id
         )
-        believed_s = self._remember_s
+        believed_s = self._remember_s() if callable(self._remember_s) else self._remember_s
         if found.expires_at is not None:
             believed_s = min(believed_s, (found.expires_at - self._clock.now()).total_seconds())
         credential_id = str(found.session_id or found.api_key_id)

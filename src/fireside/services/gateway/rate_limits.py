@@ -6,7 +6,7 @@ requests of an address count, and failures once more, with a smaller allowance.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 
 import structlog
 from limits import RateLimitItem, parse
@@ -30,26 +30,41 @@ class RateLimitedError(TooManyRequestsError):
     code = "rate_limited"
 
 
-@dataclass(frozen=True, slots=True)
 class Rates:
-    """How often what may happen."""
+    """How often what may happen, as the settings say at the moment."""
 
-    user: RateLimitItem
-    credential: RateLimitItem
-    anonymous: RateLimitItem
-    sign_in: RateLimitItem
-    failed: RateLimitItem
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+
+    @property
+    def user(self) -> RateLimitItem:
+        """Requests of one user."""
+        return _parsed(self._settings.user_rate)
+
+    @property
+    def credential(self) -> RateLimitItem:
+        """Requests with one credential."""
+        return _parsed(self._settings.credential_rate)
+
+    @property
+    def anonymous(self) -> RateLimitItem:
+        """Requests from one address without a credential."""
+        return _parsed(self._settings.anonymous_rate)
+
+    @property
+    def sign_in(self) -> RateLimitItem:
+        """Requests from one address to sign in."""
+        return _parsed(self._settings.sign_in_rate)
+
+    @property
+    def failed(self) -> RateLimitItem:
+        """Failures of one address to sign in."""
+        return _parsed(self._settings.failed_rate)
 
 
-def rates_of(settings: GatewaySettings) -> Rates:
-    """The rates that the settings name."""
-    return Rates(
-        user=parse(settings.user_rate),
-        credential=parse(settings.credential_rate),
-        anonymous=parse(settings.anonymous_rate),
-        sign_in=parse(settings.sign_in_rate),
-        failed=parse(settings.failed_rate),
-    )
+@lru_cache(maxsize=64)
+def _parsed(rate: str) -> RateLimitItem:
+    return parse(rate)
 
 
 class RateLimiter:

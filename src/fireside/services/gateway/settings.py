@@ -1,6 +1,7 @@
 """What can be set about the door of the house: limits, trusted proxies, other sites."""
 
 from ipaddress import ip_network
+from typing import ClassVar
 
 from limits import parse
 from pydantic import Field, field_validator
@@ -11,6 +12,19 @@ class GatewaySettings(BaseSettings):
     """Limits of requests, and whom to believe. A rate reads `600/minute` or `5 per 10 second`."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_GATEWAY_", frozen=True)
+    live: ClassVar = frozenset(
+        {
+            "user_rate",
+            "credential_rate",
+            "anonymous_rate",
+            "sign_in_rate",
+            "failed_rate",
+            "max_anonymous_body_bytes",
+            "max_body_bytes",
+            "max_upload_bytes",
+            "remember_identity_s",
+        }
+    )
 
     user_rate: str = Field(default="6000/minute", description="Requests of one user, over all credentials.")
     credential_rate: str = Field(default="6000/minute", description="Requests with one API key or session.")
@@ -40,7 +54,10 @@ class GatewaySettings(BaseSettings):
     @field_validator("user_rate", "credential_rate", "anonymous_rate", "sign_in_rate", "failed_rate")
     @classmethod
     def _is_a_rate(cls, rate: str) -> str:
-        parse(rate)
+        try:
+            parse(rate)
+        except ValueError as error:
+            raise ValueError("a rate reads 600/minute or 5 per 10 second") from error
         return rate
 
     @field_validator("trusted_proxies")

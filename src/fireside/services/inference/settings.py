@@ -1,12 +1,13 @@
 """The settings of the inference service: the embedded engine, and further servers of models."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fireside.contracts.inference import AnswerStyle
+from fireside.services.inference.addresses import ServerUrl
 
 ModelApi = Literal["openai", "azure", "gemini", "anthropic"]
 
@@ -16,7 +17,8 @@ class ModelServerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: HttpUrl = Field(description="Where it is, without the /v1 at the end.")
+    name: str = Field(default="", description="What it is called; one of its models stands for it when empty.")
+    url: ServerUrl = Field(description="Where it is, without the /v1 at the end.")
     api: ModelApi = Field(
         default="openai", description="What it speaks: openai, azure or gemini for their ways of it, anthropic."
     )
@@ -33,6 +35,7 @@ class InferenceSettings(BaseSettings):
     """How language models are run and reached."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_INFERENCE_", frozen=True)
+    live: ClassVar = frozenset({"urls"})
 
     engine: Literal["embedded", "off"] = Field(
         default="embedded", description="Whether the model engine inside Fireside runs."
@@ -56,3 +59,18 @@ class InferenceSettings(BaseSettings):
         default=(),
         description='Further servers, as JSON: [{"url": "http://host:11434", "models": ["llama3.2"]}]; asked first.',
     )
+    urls: dict[str, ServerUrl] = Field(
+        default_factory=dict,
+        description="Present addresses of servers that have moved, by the name of the server or of one of its models, "
+        'as JSON: {"llama3.2": "http://other:11434"}.',
+    )
+
+    @field_validator("urls")
+    @classmethod
+    def _are_of_known_servers(cls, urls: dict[str, ServerUrl], info: ValidationInfo) -> dict[str, ServerUrl]:
+        servers: tuple[ModelServerSettings, ...] = info.data.get("servers", ())
+        known = sorted({name for server in servers for name in (server.name, *server.models) if name})
+        for name in urls:
+            if name not in known:
+                raise ValueError(f"no server of FIRESIDE_INFERENCE_SERVERS is or has {name!r} ({', '.join(known)})")
+        return urls

@@ -1,5 +1,7 @@
 """The settings of the respond service."""
 
+from typing import ClassVar
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -8,6 +10,17 @@ class RespondSettings(BaseSettings):
     """How answers are made."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_RESPOND_", frozen=True)
+    live: ClassVar = frozenset(
+        {
+            "refusal_threshold",
+            "most_units",
+            "quoted_units",
+            "quoted_chars",
+            "least_coverage",
+            "answer_tokens",
+            "embed_timeout_s",
+        }
+    )
 
     refusal_threshold: float = Field(
         default=0.3,

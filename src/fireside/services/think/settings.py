@@ -1,5 +1,7 @@
 """The settings of the think service."""
 
+from typing import ClassVar
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -8,6 +10,7 @@ class ThinkSettings(BaseSettings):
     """How questions are understood."""
 
     model_config = SettingsConfigDict(env_prefix="FIRESIDE_THINK_", frozen=True)
+    live: ClassVar = frozenset({"default_language", "follow_up_reach"})
 
     default_language: str = Field(
         default="en",
