@@ -7,11 +7,11 @@ from contextlib import aclosing
 from itertools import count
 
 import pytest
-from tests.services.auth.house import ManualClock
 
 from fireside.runtime.errors import OverloadedError
 from fireside.services.inference import fair_queue
 from fireside.services.inference.fair_queue import FairQueue, Place, Ticket
+from tests.services.auth.house import ManualClock
 
 
 def queue(clock: ManualClock, *, places: int | None = 1, most_waiting: int = 100) -> FairQueue:
