@@ -19,7 +19,7 @@ from tests.redis_servers import need_redis, watched_by_sentinels
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
 FRONT = "gateway,auth,chat,think,act,respond"
-BACK = "documents,vectors,embeddings,inference"
+BACK = "documents,explore,vectors,embeddings,inference"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from fireside.services.chat import routes as chat
 from fireside.services.chat.settings import ChatSettings
 from fireside.services.documents import routes as documents
 from fireside.services.documents.settings import DocumentsSettings
+from fireside.services.explore import routes as explore
 from fireside.services.gateway.app import Entry, Page
-from fireside.services.inference import routes as inference
 
 
 def make_routers() -> Sequence[APIRouter]:
@@ -21,7 +21,7 @@ def make_routers() -> Sequence[APIRouter]:
         auth.routes(),
         chat.routes(read_settings(ChatSettings)),
         documents.routes(read_settings(DocumentsSettings)),
-        inference.routes(),
+        explore.routes(),
     ]
 
 

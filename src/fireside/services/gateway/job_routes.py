@@ -104,6 +104,8 @@ class _Desk:
             raise InvalidInputError("cursor: not one that a page of jobs gave", cursor=cursor)
         page = await context.call(self._actions[name].list, asked.model_copy(update={"cursor": inner or None}))
         following = names[names.index(name) + 1 :]
+        if not page.jobs and following:
+            return await self.page(context, asked, f"{following[0]}:")
         continued = f"{name}:{page.next_cursor}" if page.next_cursor else None
         next_cursor = continued or (f"{following[0]}:" if following else None)
         return {"items": [job.model_dump(mode="json") for job in page.jobs], "next_cursor": next_cursor}
