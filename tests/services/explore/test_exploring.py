@@ -11,7 +11,7 @@ from fireside.services.explore.curated import curated_models
 from fireside.services.explore.fitting import Machine, fit
 from tests.gguf import model_file
 from tests.services.explore.conftest import GIGABYTE, Shop, running_shop
-from tests.services.explore.servers import ModelServer
+from tests.services.explore.servers import ModelServer, sha256
 
 FAMILIES = {"one": "qwen", "two": "qwen", "three": "llama"}
 
@@ -154,7 +154,7 @@ async def test_who_runs_models_is_told_the_file_and_the_rules(stocked: Shop) -> 
     shelf = await stocked.admin.as_service("test").call(explore.SHELF, Nothing())
 
     one = next(model for model in shelf.installed if model.name == "one")
-    assert Path(one.path).read_bytes() == model_file(seed=0, general__basename="qwen")
+    assert one.path == str(stocked.files.path(sha256(model_file(seed=0, general__basename="qwen"))))
     assert (one.family, one.context_tokens, one.kv_bytes_per_token) == ("qwen", 4096, 256)
     rule = next(rule for rule in shelf.rules if rule.name == "one")
     assert (rule.is_default, rule.allows({"admin"}), rule.allows({"user"})) == (True, True, False)

@@ -55,7 +55,7 @@ class HuggingFaceSource:
         api = f"{self._hub}/api/models/{repository}"
         try:
             facts = _object(await self._web.json(f"{api}/revision/{quote(revision, safe='')}", headers=self._headers))
-            commit = str(facts.get("sha") or revision)
+            commit = quote(str(facts.get("sha") or revision), safe="")
             files = [entry async for entry in self._tree(f"{api}/tree/{commit}?recursive=true")]
         except SourceForbiddenError as error:
             raise SourceForbiddenError(f"hf:{repository}: {_GATED} ({error.message})") from error
@@ -136,7 +136,8 @@ def _choose(
     else:
         whole = [path for path in present if "mmproj" not in path.lower() and not _SHARD.search(path)]
         wishes = [quantisation.lower()] if quantisation else list(_PREFERRED)
-        candidates = next((hits for wish in wishes if (hits := [path for path in whole if wish in path.lower()])), [])
+        found = ([path for path in whole if wish in path.lower()] for wish in wishes)
+        candidates = next((hits for hits in found if hits), list[str]())
         if not quantisation and len(whole) == 1:
             candidates = whole
     if len(candidates) != 1 or _SHARD.search(candidates[0]):
