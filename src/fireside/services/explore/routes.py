@@ -39,8 +39,8 @@ def routes() -> APIRouter:
     routes.get("", openapi_extra=_access(explore.LIST))(list_models)
     routes.get("/catalog", openapi_extra=_access(explore.CATALOGUE))(search_catalogue)
     routes.post("/install", status_code=202, openapi_extra=_access(explore.INSTALL))(install_model)
-    routes.post("/install/{job_id}/pause", status_code=204, openapi_extra=_access(explore.PAUSE))(pause_install)
-    routes.post("/install/{job_id}/resume", status_code=204, openapi_extra=_access(explore.RESUME))(resume_install)
+    routes.post("/install/{install_id}/pause", status_code=204, openapi_extra=_access(explore.PAUSE))(pause_install)
+    routes.post("/install/{install_id}/resume", status_code=204, openapi_extra=_access(explore.RESUME))(resume_install)
     routes.patch("/{name:path}", openapi_extra=_access(explore.CHANGE))(change_model)
     routes.post("/{name:path}/copy", status_code=201, openapi_extra=_access(explore.COPY))(copy_model)
     routes.delete("/{name:path}", status_code=204, openapi_extra=_access(explore.REMOVE))(remove_model)
@@ -81,15 +81,15 @@ async def install_model(request: Request, body: explore.InstallModel) -> explore
     return await _caller(request).call(explore.INSTALL, body)
 
 
-async def pause_install(request: Request, job_id: JobId) -> Response:
-    """Have an installation wait. To end it, cancel its job."""
-    await _caller(request).call(explore.PAUSE, explore.InstallRef(job_id=job_id))
+async def pause_install(request: Request, install_id: JobId) -> Response:
+    """Have an installation, named by its job, wait. To end it, cancel the job."""
+    await _caller(request).call(explore.PAUSE, explore.InstallRef(job_id=install_id))
     return Response(status_code=204)
 
 
-async def resume_install(request: Request, job_id: JobId) -> Response:
+async def resume_install(request: Request, install_id: JobId) -> Response:
     """Have an installation go on."""
-    await _caller(request).call(explore.RESUME, explore.InstallRef(job_id=job_id))
+    await _caller(request).call(explore.RESUME, explore.InstallRef(job_id=install_id))
     return Response(status_code=204)
 
 

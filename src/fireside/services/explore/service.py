@@ -9,9 +9,10 @@ import structlog
 
 from fireside.contracts import explore
 from fireside.contracts.base import Nothing
-from fireside.contracts.jobs import JobFinished, JobRef, jobs_of
+from fireside.contracts.jobs import JobFinished, JobRef, JobView, jobs_of
 from fireside.core.clock import Clock
 from fireside.core.errors import ConflictError, FiresideError
+from fireside.core.ids import JobId
 from fireside.ports.model_files import ModelFiles
 from fireside.ports.model_source import ModelSource
 from fireside.runtime.context import Context
@@ -183,7 +184,7 @@ class ExploreService(DurableService):
         Raises:
             InstallNotFoundError: None of that job is under way.
         """
-        job = await context.call(jobs_of(self.name).get, JobRef(id=request.job_id))
+        job = await self._job(context, request.job_id)
         if job.kind != INSTALL.kind or job.state not in {"queued", "running"}:
             raise InstallNotFoundError(f"no installation of the job {request.job_id} is under way")
         async with self.database.transaction(context) as unit:
@@ -193,10 +194,14 @@ class ExploreService(DurableService):
     @action(explore.RESUME)
     async def resume(self, context: Context, request: explore.InstallRef) -> Nothing:
         """Have an installation go on."""
-        await context.call(jobs_of(self.name).get, JobRef(id=request.job_id))
+        await self._job(context, request.job_id)
         async with self.database.transaction(context) as unit:
             await repository.resume(unit.session, request.job_id)
         return Nothing()
+
+    async def _job(self, context: Context, job_id: JobId) -> JobView:
+        """The job, whosever it is: who manages models may hold every installation."""
+        return await context.as_service(self.name).call(jobs_of(self.name).get, JobRef(id=job_id))
 
     @on_job(INSTALL)
     async def run_install(self, context: Context, run: JobRun, payload: InstallJob) -> dict[str, Any]:
