@@ -24,7 +24,7 @@ NODES = {
     "chat-2": ("chat", "think", "act", "respond"),
     "inference-1": ("inference",),
     "inference-2": ("inference",),
-    "documents": ("documents",),
+    "documents": ("documents", "explore"),
     "vectors": ("vectors", "embeddings"),
 }
 GATEWAYS = ("gateway-1", "gateway-2")

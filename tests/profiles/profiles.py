@@ -18,7 +18,7 @@ from tests.servers import MongoServer, running
 
 PROFILES = Path(__file__).parents[2] / "deploy" / "profiles"
 FRONT = "gateway,auth,admin,chat,think,act,respond"
-BACK = "documents,vectors,embeddings,inference"
+BACK = "documents,explore,vectors,embeddings,inference"
 
 
 @dataclass(frozen=True)

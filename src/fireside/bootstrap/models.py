@@ -10,6 +10,7 @@ from fireside.adapters.language_model.anthropic import AnthropicServer
 from fireside.adapters.language_model.model_server import Endpoint, ModelServer
 from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
+from fireside.contracts.explore import InstalledModel
 from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
 from fireside.services.inference.fair_queue import FairQueue
@@ -56,11 +57,36 @@ def _queue(places: int | None, settings: InferenceSettings) -> FairQueue:
 
 def _embedded(settings: InferenceSettings) -> ServedModel:
     path = settings.model_path or default_model_path()
+    missing = f"there is no model file {path}: 'make install' installs the default model"
+    return _engine(
+        settings,
+        InstalledModel(
+            name=settings.model,
+            path=str(path),
+            digest="",
+            size_bytes=path.stat().st_size if path.is_file() else 0,
+            context_tokens=settings.context_tokens,
+            answer_style=settings.answer_style,
+        ),
+        missing=missing,
+    )
+
+
+def make_installed(settings: InferenceSettings, model: InstalledModel) -> ServedModel:
+    """An engine for an installed model, not yet started."""
+    window = min(model.context_tokens or settings.context_tokens, settings.context_tokens)
+    missing = f"the model file {model.path} is not on this node: nodes share the folder of FIRESIDE_EXPLORE_FOLDER"
+    return _engine(settings, model.model_copy(update={"context_tokens": window}), missing=missing)
+
+
+def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str) -> ServedModel:
+    path, window = Path(model.path), model.context_tokens or settings.context_tokens
+    is_here = path.is_file
     engine = SupervisedLlama(
         LlamaOptions(
             model_path=path,
-            model_name=settings.model,
-            context_tokens=settings.context_tokens,
+            model_name=model.name,
+            context_tokens=window,
             parallel=settings.parallel,
             threads=settings.threads or os.cpu_count() or 1,
             prompt_cache_mib=settings.prompt_cache_mib,
@@ -68,20 +94,21 @@ def _embedded(settings: InferenceSettings) -> ServedModel:
     )
 
     async def locate() -> Endpoint:
-        if not path.is_file():
-            raise UnavailableError(f"there is no model file {path}: 'make install' installs the default model")
+        if not is_here():
+            raise UnavailableError(missing)
         address = await engine.address(timeout_s=settings.load_wait_s)
         return Endpoint(address.base_url, address.api_key)
 
     return ServedModel(
-        name=settings.model,
-        upstream_name=settings.model,
+        name=model.name,
+        upstream_name=model.name,
         server=OpenAICompatibleServer(locate),
         queue=_queue(settings.parallel, settings),
-        answer_style=settings.answer_style,
-        context_tokens=settings.context_tokens,
+        answer_style=model.answer_style,
+        context_tokens=window,
         engine=engine,
-        size_bytes=path.stat().st_size if path.is_file() else None,
+        size_bytes=model.size_bytes or None,
+        family=model.family,
     )
 
 

@@ -12,8 +12,8 @@ from fireside.services.chat import routes as chat
 from fireside.services.chat.settings import ChatSettings
 from fireside.services.documents import routes as documents
 from fireside.services.documents.settings import DocumentsSettings
+from fireside.services.explore import routes as explore
 from fireside.services.gateway.app import Entry, Page
-from fireside.services.inference import routes as inference
 
 
 def make_routers(book: SettingsBook) -> Sequence[APIRouter]:
@@ -23,7 +23,7 @@ def make_routers(book: SettingsBook) -> Sequence[APIRouter]:
         admin.routes(),
         chat.routes(book.of(ChatSettings)),
         documents.routes(book.of(DocumentsSettings)),
-        inference.routes(),
+        explore.routes(),
     ]
 
 

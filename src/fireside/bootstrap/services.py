@@ -1,17 +1,20 @@
 """The factory of each service: which adapters it gets, and its settings."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fireside.adapters.document_parser.isolated import IsolatedDocumentParser
 from fireside.adapters.embedder.openvino_minilm import OpenVinoMiniLm
+from fireside.adapters.model_files.folder import FolderModelFiles
 from fireside.adapters.object_store.folder import FolderObjectStore
 from fireside.bootstrap.conversations import make_conversation_store
 from fireside.bootstrap.databases import make_database
 from fireside.bootstrap.environment import SettingsError
 from fireside.bootstrap.every_setting import every_settings_class
-from fireside.bootstrap.models import make_catalogue
+from fireside.bootstrap.model_sources import make_model_sources, memory_bytes
+from fireside.bootstrap.models import make_catalogue, make_installed
 from fireside.bootstrap.parts import Parts
 from fireside.bootstrap.secrets import local_key_file
 from fireside.bootstrap.vector_index import make_vector_index
@@ -28,6 +31,8 @@ from fireside.services.documents.service import DocumentsService
 from fireside.services.documents.settings import DocumentsSettings
 from fireside.services.embeddings.service import EmbeddingsService
 from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.services.explore.service import ExploreService
+from fireside.services.explore.settings import ExploreSettings
 from fireside.services.gateway.service import GatewayService
 from fireside.services.inference.service import InferenceService
 from fireside.services.inference.settings import InferenceSettings
@@ -125,7 +130,20 @@ def _vectors(parts: Parts) -> Service:
 
 
 def _inference(parts: Parts) -> Service:
-    return InferenceService(catalogue=make_catalogue(parts.book.of(InferenceSettings)))
+    settings = parts.book.of(InferenceSettings)
+    return InferenceService(catalogue=make_catalogue(settings), make_installed=partial(make_installed, settings))
+
+
+def _explore(parts: Parts) -> Service:
+    settings = parts.book.of(ExploreSettings)
+    return ExploreService(
+        database=make_database(parts.settings, "explore", stream=parts.stream),
+        files=FolderModelFiles((settings.folder or parts.settings.folder / "models").expanduser().resolve()),
+        sources=make_model_sources(settings, home=parts.settings.folder),
+        settings=settings,
+        clock=parts.clock,
+        memory_bytes=memory_bytes,
+    )
 
 
 def _think(parts: Parts) -> Service:
@@ -143,6 +161,7 @@ def _respond(parts: Parts) -> Service:
 _FACTORIES: dict[str, Callable[[Parts], Service]] = {
     "auth": _auth,
     "admin": _admin,
+    "explore": _explore,
     "inference": _inference,
     "embeddings": _embeddings,
     "vectors": _vectors,

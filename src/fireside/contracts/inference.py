@@ -86,7 +86,8 @@ class ModelProfile(Contract):
     """Facts about a model that decide how it is used.
 
     `answer_style`: `quote` for models too small to be trusted with facts, `write` for the others.
-    `context_tokens` is the window of one request; prompt and answer share it.
+    `context_tokens` is the window of one request; prompt and answer share it. `tokens_per_s` and `answers` are what was
+    seen of it since the node's start.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ModelProfile(Contract):
     quantisation: str | None = None
     size_bytes: int | None = None
     tokens_per_s: float | None = None
+    answers: int = 0
 
 
 class Models(Contract):

@@ -97,11 +97,13 @@ class _Desk:
         raise NotFoundError("there is no such job", job_id=str(job_id))
 
     async def page(self, context: Context, asked: ListJobs, cursor: str | None) -> dict[str, Any]:
-        """One page, the services one after the other."""
+        """One page, the services one after the other; those without any are passed by."""
         name, inner = place_of(cursor, list(self._actions))
         page = await context.call(self._actions[name].list, asked.model_copy(update={"cursor": inner}))
-        items = [job.model_dump(mode="json") for job in page.jobs]
-        return {"items": items, "next_cursor": cursor_after(name, page.next_cursor, list(self._actions))}
+        following = cursor_after(name, page.next_cursor, list(self._actions))
+        if not page.jobs and following:
+            return await self.page(context, asked, following)
+        return {"items": [job.model_dump(mode="json") for job in page.jobs], "next_cursor": following}
 
 
 def place_of(cursor: str | None, services: Sequence[str]) -> tuple[str, str | None]:

@@ -26,6 +26,7 @@ class ServedModel:
     context_tokens: int
     engine: ModelEngine | None = None
     size_bytes: int | None = None
+    family: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

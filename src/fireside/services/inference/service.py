@@ -1,14 +1,13 @@
 """The inference service: answers prompts with the first model of a chain that can, and passes requests through."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
-from functools import partial
 
 import orjson
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
+from fireside.contracts.explore import ModelsChanged
 from fireside.contracts.inference import (
     CHAT,
     FORWARD,
@@ -22,18 +21,24 @@ from fireside.contracts.inference import (
     ForwardChunk,
     ForwardHead,
     ModelProfile,
-    ModelReady,
     Models,
+    ModelState,
     ProfileQuery,
 )
 from fireside.core.errors import ContextOverflowError, FiresideError, InvalidInputError, UnavailableError
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
 from fireside.ports.model_engine import EngineState
 from fireside.runtime.health import Check
-from fireside.runtime.mesh import Context, Service, action, stream_action
+from fireside.runtime.mesh import Context, Service, action, on_signal, stream_action
 from fireside.services.inference.model import Catalogue, ServedModel
+from fireside.services.inference.serving import MakeInstalled, Seen, Serving
 
-_STATES: dict[EngineState, str] = {"stopped": "failed", "loading": "loading", "ready": "ready", "failed": "failed"}
+_STATES: dict[EngineState, ModelState] = {
+    "stopped": "failed",
+    "loading": "loading",
+    "ready": "ready",
+    "failed": "failed",
+}
 
 
 class InferenceService(Service):
@@ -41,49 +46,53 @@ class InferenceService(Service):
 
     name = "inference"
 
-    def __init__(self, *, catalogue: Catalogue) -> None:
-        """Serve the models of a catalogue."""
-        self._catalogue = catalogue
-        self._announcing: set[asyncio.Task[None]] = set()
+    def __init__(self, *, catalogue: Catalogue, make_installed: MakeInstalled | None = None) -> None:
+        """Serve models.
+
+        Args:
+            catalogue: Those of the settings.
+            make_installed: Makes the engine of an installed model. Without it nobody is asked which models are
+                installed and who may use which.
+        """
+        self._serving = Serving(catalogue, make_installed)
 
     async def start(self, context: Context) -> None:
         """Begin to load the engines; requests wait for them, search does not."""
-        for model in self._catalogue.models:
-            if model.engine is not None:
-                await model.engine.start(partial(self._announce, context, model.name))
-
-    def _announce(self, context: Context, name: str) -> None:
-        announcing = asyncio.create_task(context.broadcast(ModelReady(name=name)))
-        self._announcing.add(announcing)
-        announcing.add_done_callback(self._announcing.discard)
+        await self._serving.start(context)
 
     async def stop(self) -> None:
         """Stop engines and let go of connections."""
-        for announcing in self._announcing:
-            announcing.cancel()
-        for model in self._catalogue.models:
-            await model.server.close()
-            if model.engine is not None:
-                await model.engine.stop()
+        await self._serving.stop()
+
+    @on_signal(ModelsChanged)
+    async def look_again(self, context: Context, signal: ModelsChanged) -> None:
+        """Follow what was installed, removed, chosen, turned on or off."""
+        del context, signal
+        self._serving.look_again()
 
     async def health(self) -> Mapping[str, Check]:
         """One check a model that runs here."""
-        return {f"model {model.name}": _check(model) for model in self._catalogue.models if model.engine is not None}
+        return {f"model {model.name}": _check(model) for model in self._serving.every if model.engine is not None}
 
     @action(PROFILE)
-    async def profile(self, context: Context, request: ProfileQuery) -> ModelProfile:  # noqa: ARG002
+    async def profile(self, context: Context, request: ProfileQuery) -> ModelProfile:
         """Facts about the named model, or about the one that would answer first.
 
         Raises:
             UnknownModelError: There is no model of that name.
             UnavailableError: No model is served at all.
         """
-        return _profile(self._first(request.model))
+        candidates = (await self._serving.for_caller(context)).candidates(request.model)
+        if not candidates:
+            raise UnavailableError("no model is served; see 'fireside doctor'")
+        return self._profile(candidates[0])
 
     @action(MODELS)
-    async def models(self, context: Context, request: Nothing) -> Models:  # noqa: ARG002
-        """Every model, in order of preference."""
-        return Models(items=tuple(_profile(model) for model in self._catalogue.models))
+    async def models(self, context: Context, request: Nothing) -> Models:
+        """Every model that the caller may use, in order of preference."""
+        del request
+        found = await self._serving.for_caller(context)
+        return Models(items=tuple(self._profile(model) for model in found.models))
 
     @stream_action(CHAT)
     async def chat(self, context: Context, request: Chat) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd, None]:
@@ -94,22 +103,34 @@ class InferenceService(Service):
             UnavailableError: No model of the chain can answer.
         """
         failure: FiresideError = UnavailableError("no model is served; see 'fireside doctor'")
-        for position, model in enumerate(self._catalogue.candidates(request.model)):
+        candidates = (await self._serving.for_caller(context)).candidates(request.model)
+        for position, model in enumerate(candidates):
             begun = False
             try:
-                with model.queue.join(_asker(context), request.priority) as ticket:
-                    async for place in ticket.wait():
-                        yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
-                    async with aclosing(model.server.chat(_prompt(request, model))) as items:
-                        async for item in items:
-                            begun = True
-                            yield _item(item, model=model.name, fallback=position > 0)
+                async with aclosing(self._answer(context, request, model, fallback=position > 0)) as items:
+                    async for item in items:
+                        begun = begun or not isinstance(item, ChatQueued)
+                        yield item
                 return
             except FiresideError as error:
                 if begun or not (error.retryable or isinstance(error, ContextOverflowError)):
                     raise
                 failure = error
         raise failure
+
+    async def _answer(
+        self, context: Context, request: Chat, model: ServedModel, *, fallback: bool
+    ) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd, None]:
+        clock, begun = context.dispatcher.clock, None
+        with self._serving.using(model), model.queue.join(_asker(context), request.priority) as ticket:
+            async for place in ticket.wait():
+                yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
+            async with aclosing(model.server.chat(_prompt(request, model))) as items:
+                async for item in items:
+                    begun = clock.monotonic() if begun is None else begun
+                    if isinstance(item, Completed):
+                        self._seen(model).note(item.completion_tokens, clock.monotonic() - begun)
+                    yield _item(item, model=model.name, fallback=fallback)
 
     @stream_action(FORWARD)
     async def forward(self, context: Context, request: Forward) -> AsyncGenerator[ForwardHead | ForwardChunk, None]:
@@ -120,20 +141,33 @@ class InferenceService(Service):
             UnavailableError: Its server cannot be reached.
             OverloadedError: Too many wait for it already.
         """
-        model = self._catalogue.get(request.model)
-        with model.queue.join(_asker(context)) as ticket:
+        model = (await self._serving.for_caller(context)).get(request.model)
+        body = _renamed(request, model)
+        with self._serving.using(model), model.queue.join(_asker(context)) as ticket:
             async for _ in ticket.wait():
                 pass
-            async with model.server.forward(request.path, _renamed(request, model)) as reply:
+            async with model.server.forward(request.path, body) as reply:
                 yield ForwardHead(status=reply.status, media_type=reply.media_type)
                 async for data in reply.chunks:
                     yield ForwardChunk.model_construct(data=data)
 
-    def _first(self, name: str | None) -> ServedModel:
-        candidates = self._catalogue.candidates(name)
-        if not candidates:
-            raise UnavailableError("no model is served; see 'fireside doctor'")
-        return candidates[0]
+    def _seen(self, model: ServedModel) -> Seen:
+        return self._serving.seen.setdefault(model.name, Seen())
+
+    def _profile(self, model: ServedModel) -> ModelProfile:
+        status = model.engine.status if model.engine is not None else None
+        seen = self._seen(model)
+        return ModelProfile(
+            name=model.name,
+            state=_STATES[status.state] if status else "remote",
+            answer_style=model.answer_style,
+            context_tokens=model.context_tokens,
+            detail=status.detail if status else "",
+            family=model.family,
+            size_bytes=model.size_bytes,
+            tokens_per_s=seen.tokens_per_s,
+            answers=seen.answers,
+        )
 
 
 def _asker(context: Context) -> Hashable:
@@ -172,20 +206,6 @@ def _renamed(request: Forward, model: ServedModel) -> bytes:
     except orjson.JSONDecodeError as error:
         raise InvalidInputError(f"the body is not JSON: {error}") from error
     return orjson.dumps(body | {"model": model.upstream_name})
-
-
-def _profile(model: ServedModel) -> ModelProfile:
-    status = model.engine.status if model.engine is not None else None
-    return ModelProfile.model_validate(
-        {
-            "name": model.name,
-            "state": _STATES[status.state] if status else "remote",
-            "answer_style": model.answer_style,
-            "context_tokens": model.context_tokens,
-            "detail": status.detail if status else "",
-            "size_bytes": model.size_bytes,
-        }
-    )
 
 
 def _check(model: ServedModel) -> Check:

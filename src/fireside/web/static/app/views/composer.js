@@ -125,13 +125,14 @@ function Choice({ label, value, options, note }) {
   `;
 }
 
-// models that only embed or rerank cannot be asked
+// models that only embed or rerank, or that no engine has loaded, cannot be asked
 function chatModels(page) {
   const items = page?.items ?? [];
   const asked = items.filter(
     (item) => !(item.tags ?? []).some((tag) => ["embed", "embedding", "rerank"].includes(tag)),
   );
-  const names = asked.filter((item) => item.state !== "failed").map((item) => item.name ?? item.id);
+  const loaded = ["ready", "loading", "remote"];
+  const names = asked.filter((item) => loaded.includes(item.state)).map((item) => item.name ?? item.id);
   if (model.value && !names.includes(model.value)) model.value = "";
   return names.map((name) => [name, name]);
 }

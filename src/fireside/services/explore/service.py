@@ -1,0 +1,216 @@
+"""The explore service: its actions and its job, and the parts it is put together from."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from fireside.contracts import explore
+from fireside.contracts.base import Nothing
+from fireside.contracts.jobs import JobFinished, JobRef, JobView, jobs_of
+from fireside.core.clock import Clock
+from fireside.core.errors import ConflictError, FiresideError
+from fireside.core.ids import JobId
+from fireside.ports.model_files import ModelFiles
+from fireside.ports.model_source import ModelSource
+from fireside.runtime.context import Context
+from fireside.runtime.durable import Database, DurableService, JobRun, UnitOfWork, on_job
+from fireside.runtime.mesh import action, on_event
+from fireside.services.explore import naming, repository
+from fireside.services.explore.curated import find_curated
+from fireside.services.explore.errors import InstallNotFoundError, ModelNameTakenError
+from fireside.services.explore.fetching import Fetching
+from fireside.services.explore.installing import Installing
+from fireside.services.explore.scales import Scales
+from fireside.services.explore.settings import ExploreSettings
+from fireside.services.explore.showing import Showing
+from fireside.services.explore.sources import Sources
+from fireside.services.explore.work import INSTALL, InstallJob
+
+log = structlog.stdlib.get_logger(__name__)
+
+_CARE_INTERVAL_S = 6 * 3600.0
+
+
+class ExploreService(DurableService):
+    """Models: what there is, what can be installed, who may use which."""
+
+    name = "explore"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        files: ModelFiles,
+        sources: Mapping[str, ModelSource],
+        settings: ExploreSettings,
+        clock: Clock,
+        memory_bytes: Callable[[], int],
+    ) -> None:
+        """Put the service together.
+
+        Args:
+            database: The service's own.
+            files: Keeps model files.
+            sources: Where models come from, by scheme.
+            settings: Limits.
+            clock: Tells the time.
+            memory_bytes: Tells how much memory this machine has.
+        """
+        super().__init__(database=database)
+        self._files, self._settings, self._clock = files, settings, clock
+        self._sources = Sources(sources)
+        scales = Scales(files, settings, memory_bytes)
+        self._showing = Showing(database, files, self._sources, scales)
+        fetching = Fetching(files, settings, clock)
+        self._installing = Installing(database, files, self._sources, scales, settings, clock, fetching)
+        self._care: asyncio.Task[None] | None = None
+
+    async def start(self, context: Context) -> None:
+        """Throw abandoned downloads away from time to time."""
+        del context
+        self._care = asyncio.create_task(self._take_care())
+
+    async def stop(self) -> None:
+        """End what `start` began."""
+        if self._care is not None:
+            self._care.cancel()
+            await asyncio.gather(self._care, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let go of connections and the database."""
+        await self._sources.aclose()
+        await super().close()
+
+    async def _take_care(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._files.drop_stale, older_than_s=self._settings.stale_s)
+            except FiresideError as error:
+                log.info("drafts_not_looked_after", code=error.code)
+            await asyncio.sleep(_CARE_INTERVAL_S)
+
+    @action(explore.LIST)
+    async def list_models(self, context: Context, request: explore.ListModels) -> explore.ModelPage:
+        """Show the models here."""
+        return await self._showing.page(context, request)
+
+    @action(explore.CATALOGUE)
+    async def catalogue(self, context: Context, request: explore.SearchCatalogue) -> explore.CataloguePage:
+        """Show what can be installed."""
+        return await self._showing.catalogue(context, request)
+
+    @action(explore.SHELF)
+    async def shelf(self, context: Context, request: Nothing) -> explore.Shelf:
+        """Tell who runs models what there is to run, and for whom."""
+        del context, request
+        return await self._showing.shelf()
+
+    @action(explore.INSTALL)
+    async def install(self, context: Context, request: explore.InstallModel) -> explore.InstallStarted:
+        """Begin to install a model.
+
+        Raises:
+            InvalidSourceError: The source is none.
+            SourceForbiddenError: It may not be asked.
+            ModelNameTakenError: The name belongs to a model of the settings.
+        """
+        curated = find_curated(request.source)
+        payload = InstallJob(
+            source=curated.source if curated else request.source.strip(),
+            name=request.name or (curated.name if curated else None),
+            sha256=request.sha256 or (curated.sha256 if curated else None),
+            anyway=request.anyway,
+        )
+        self._sources.find(payload.source)
+        if payload.name is not None:
+            await self._refuse_configured(context, payload.name)
+        owner_id = context.identity.user_id
+        async with self.database.transaction(context) as unit:
+            key = f"{owner_id}:{payload.source}:{payload.name or ''}:{payload.sha256 or ''}"
+            job_id = unit.enqueue(INSTALL, payload, owner_id=owner_id, key=key)
+        return explore.InstallStarted(job_id=job_id, source=payload.source)
+
+    async def _refuse_configured(self, context: Context, name: str) -> None:
+        for view in await self._showing.views(context):
+            if view.name.lower() == name.lower() and view.source is None:
+                raise ModelNameTakenError(f"{name!r} is named in the settings: choose another name", model=name)
+
+    @action(explore.REMOVE)
+    async def remove(self, context: Context, request: explore.ModelRef) -> Nothing:
+        """Remove an installed model."""
+        await self._showing.view(context, request.name)
+        await naming.remove(self.database, self._files, context, request.name)
+        return Nothing()
+
+    @action(explore.COPY)
+    async def copy(self, context: Context, request: explore.CopyModel) -> explore.ModelView:
+        """Give a model a second name."""
+        await self._showing.view(context, request.name)
+        await self._refuse_configured(context, request.to)
+        await naming.copy(self.database, self._files, self._clock, context, (request.name, request.to))
+        return await self._showing.view(context, request.to)
+
+    @action(explore.CHANGE)
+    async def change(self, context: Context, request: explore.ChangeModel) -> explore.ModelView:
+        """Change what is said about a model.
+
+        Raises:
+            ModelNotFoundError: There is none of that name.
+            ConflictError: A model that is off shall be the default.
+        """
+        view = await self._showing.view(context, request.name)
+        async with self.database.transaction(context) as unit:
+            rule = await repository.find_rule(unit.session, view.name)
+            rule = replace(
+                rule,
+                enabled=rule.enabled if request.enabled is None else request.enabled,
+                roles=rule.roles if request.roles is None else (request.roles or None),
+                tags=rule.tags if request.tags is None else request.tags,
+                is_default=rule.is_default if request.is_default is None else request.is_default,
+            )
+            if request.is_default and not rule.enabled:
+                raise ConflictError(f"{view.name!r} is turned off: it cannot be the default", model=view.name)
+            await repository.put_rule(unit.session, rule, now=self._clock.now())
+        await context.broadcast(explore.ModelsChanged())
+        return await self._showing.view(context, view.name)
+
+    @action(explore.PAUSE)
+    async def pause(self, context: Context, request: explore.InstallRef) -> Nothing:
+        """Have an installation wait, without its connection.
+
+        Raises:
+            InstallNotFoundError: None of that job is under way.
+        """
+        job = await self._job(context, request.job_id)
+        if job.kind != INSTALL.kind or job.state not in {"queued", "running"}:
+            raise InstallNotFoundError(f"no installation of the job {request.job_id} is under way")
+        async with self.database.transaction(context) as unit:
+            await repository.pause(unit.session, request.job_id)
+        return Nothing()
+
+    @action(explore.RESUME)
+    async def resume(self, context: Context, request: explore.InstallRef) -> Nothing:
+        """Have an installation go on."""
+        await self._job(context, request.job_id)
+        async with self.database.transaction(context) as unit:
+            await repository.resume(unit.session, request.job_id)
+        return Nothing()
+
+    async def _job(self, context: Context, job_id: JobId) -> JobView:
+        """The job, whosever it is: who manages models may hold every installation."""
+        return await context.as_service(self.name).call(jobs_of(self.name).get, JobRef(id=job_id))
+
+    @on_job(INSTALL)
+    async def run_install(self, context: Context, run: JobRun, payload: InstallJob) -> dict[str, Any]:
+        """Install a model."""
+        return await self._installing.install(context, run, payload)
+
+    @on_event(JobFinished)
+    async def forget_pause(self, context: Context, event: JobFinished, unit: UnitOfWork) -> None:
+        """Forget that an installation was to wait whose job has ended."""
+        del context
+        if event.service == self.name:
+            await repository.resume(unit.session, event.job_id)
