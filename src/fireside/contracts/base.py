@@ -4,6 +4,7 @@ A contract says nothing about where a service runs. Local calls hand the very ob
 `model_dump_json` and validate on arrival, bytes as base64.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
@@ -55,7 +56,7 @@ class _Callable(Generic[RequestT, ResponseT]):
     timeout_s: float = 30.0
     cache_ttl_s: float | None = None
 
-    @property
+    @cached_property
     def service(self) -> str:
         """The service that offers it."""
         return self.name.split(".", 1)[0]
@@ -69,6 +70,21 @@ class _Callable(Generic[RequestT, ResponseT]):
     def response_adapter(self) -> TypeAdapter[ResponseT]:
         """Validates responses, or items of the stream, that arrive from another node."""
         return TypeAdapter(self.response)
+
+    @cached_property
+    def request_from_json(self) -> Callable[[bytes], RequestT]:
+        """As the adapter's `validate_json`, without its way round; raises pydantic's ValidationError."""
+        return self.request_adapter.validator.validate_json
+
+    @cached_property
+    def request_to_json(self) -> Callable[[RequestT], bytes]:
+        """As the adapter's `dump_json`, without its way round."""
+        return self.request_adapter.serializer.to_json
+
+    @cached_property
+    def response_from_json(self) -> Callable[[bytes], ResponseT]:
+        """As the adapter's `validate_json`, without its way round; raises pydantic's ValidationError."""
+        return self.response_adapter.validator.validate_json
 
 
 class Action(_Callable[RequestT, ResponseT]):

@@ -24,6 +24,5 @@ class SystemClock:
         """The current time, in UTC, with its time zone."""
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary start, never going back."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds since an arbitrary start, never going back."""

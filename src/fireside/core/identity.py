@@ -25,6 +25,16 @@ class Identity:
     roles: frozenset[str] = field(default_factory=lambda: frozenset[str]())
     permissions: frozenset[str] = field(default_factory=lambda: frozenset[str]())
     session_id: UUID | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out the hash once: each call to another node looks up what was signed for its identity."""
+        parts = (self.kind, self.name, self.user_id, self.roles, self.permissions, self.session_id)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        """The hash of all fields."""
+        return self._hash
 
     @property
     def is_service(self) -> bool:

@@ -5,7 +5,7 @@ nodes in one process. Commands are Moleculer's (`INFO`, `REQ`, `RES` ...), so th
 and exchanges that Moleculer's own transporter of the same name uses.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from fireside.core.errors import UnavailableError
@@ -52,7 +52,7 @@ class Transporter(Protocol):
         """
         ...
 
-    async def publish(self, command: str, packet: bytes, *, node_id: str | None = None) -> None:
+    def publish(self, command: str, packet: bytes, *, node_id: str | None = None) -> Awaitable[None]:
         """Send a packet; waits while the connection cannot take more.
 
         Args:

@@ -4,7 +4,7 @@ A context is never changed; calls, identities and deadlines that differ make a n
 is carried out: the node that stands behind it does.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -23,9 +23,9 @@ class Dispatcher(Protocol):
         """Tells how much of a deadline is left."""
         ...
 
-    async def dispatch(
+    def dispatch(
         self, context: "Context", action: Action[Any, Any], request: Any, *, timeout_s: float | None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Call an action, wherever it is offered."""
         ...
 
@@ -78,11 +78,12 @@ class Context:
         """Seconds until the deadline, 0 when it has passed; None without one."""
         if self.deadline is None:
             return None
-        return max(0.0, self.deadline - self.dispatcher.clock.monotonic())
+        remaining_s = self.deadline - self.dispatcher.clock.monotonic()
+        return remaining_s if remaining_s > 0 else 0.0
 
-    async def call(
+    def call(
         self, action: Action[RequestT, ResponseT], request: RequestT, *, timeout_s: float | None = None
-    ) -> ResponseT:
+    ) -> Coroutine[Any, Any, ResponseT]:
         """Call an action, on this node or another.
 
         Args:
@@ -95,8 +96,7 @@ class Context:
             UnavailableError: No node offers the action at the moment.
             DeadlineExceededError: The answer did not come in time.
         """
-        response: ResponseT = await self.dispatcher.dispatch(self, action, request, timeout_s=timeout_s)
-        return response
+        return self.dispatcher.dispatch(self, action, request, timeout_s=timeout_s)
 
     def stream(
         self, action: StreamAction[RequestT, ResponseT], request: RequestT, *, timeout_s: float | None = None

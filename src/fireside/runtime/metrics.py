@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from fireside.runtime.tallies import Spans, Tallies
+
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -37,15 +39,15 @@ class Metrics:
 
     def _make_call_metrics(self) -> None:
         labels = ("action", "place")
-        self.calls = Counter(
+        self.calls = Tallies(
             "fireside_calls", "Calls that ended, by error code or ok.", (*labels, "code"), registry=self.registry
         )
-        self.call_seconds = Histogram(
+        self.call_seconds = Spans(
             "fireside_call_seconds",
             "Time from call to answer, or to the end of the stream.",
             labels,
+            bounds_s=LATENCY_BUCKETS_S,
             registry=self.registry,
-            buckets=LATENCY_BUCKETS_S,
         )
         self.stream_items = Counter("fireside_stream_items", "Items of streams.", labels, registry=self.registry)
 
@@ -75,7 +77,7 @@ class Metrics:
 
     def _make_mesh_metrics(self) -> None:
         self.nodes = Gauge("fireside_mesh_nodes", "Other nodes known and alive.", registry=self.registry)
-        self.packets = Counter("fireside_mesh_packets", "Packets.", ("command", "direction"), registry=self.registry)
+        self.packets = Tallies("fireside_mesh_packets", "Packets.", ("command", "direction"), registry=self.registry)
         self.packets_dropped = Counter(
             "fireside_mesh_packets_dropped", "Packets not acted on.", ("reason",), registry=self.registry
         )

@@ -4,7 +4,7 @@ A driver's own reconnecting is not used: each does it differently, and none tell
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Protocol
 
@@ -89,9 +89,9 @@ class BrokerTransporter:
         await self._require_line().subscribe(topic)
         self._topics[topic] = None
 
-    async def publish(self, command: str, packet: bytes, *, node_id: str | None = None) -> None:
+    def publish(self, command: str, packet: bytes, *, node_id: str | None = None) -> Awaitable[None]:
         """Send a packet to one node, or to all."""
-        await self._require_line().publish(Topic(command, node_id), packet)
+        return self._require_line().publish(Topic(command, node_id), packet)
 
     async def disconnect(self) -> None:
         """Send what waits to be sent, then let go of the connection."""

@@ -32,6 +32,7 @@ class NatsWire(asyncio.Protocol):
     Attributes:
         broken: Says why, as soon as the connection is of no more use.
         max_payload: Bytes that the server takes in one message.
+        has_room: Whether not too much waits to be written.
     """
 
     def __init__(self, url: str, *, name: str, on_message: OnMessage) -> None:
@@ -49,7 +50,7 @@ class NatsWire(asyncio.Protocol):
         self._greeted: asyncio.Future[None] = self._loop.create_future()
         self._answers: deque[asyncio.Future[None]] = deque()
         self._room = asyncio.Event()
-        self._room.set()
+        self.has_room = True
         self._unwritten: list[bytes] = []
         self._unwritten_bytes = 0
         self._chunks: list[bytes] = []
@@ -95,11 +96,6 @@ class NatsWire(asyncio.Protocol):
         self._write(b"PING\r\n")
         await answer
 
-    @property
-    def has_room(self) -> bool:
-        """Whether not too much waits to be written."""
-        return self._room.is_set()
-
     async def wait_for_room(self) -> None:
         """Wait until the server has taken enough of what waits."""
         await self._room.wait()
@@ -127,10 +123,12 @@ class NatsWire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Asyncio's: too much waits to be written."""
+        self.has_room = False
         self._room.clear()
 
     def resume_writing(self) -> None:
         """Asyncio's: there is room again."""
+        self.has_room = True
         self._room.set()
 
     def data_received(self, data: bytes) -> None:
@@ -147,18 +145,18 @@ class NatsWire(asyncio.Protocol):
     def _take_messages(self, held: bytes) -> int:
         """Hand over all that is whole; how many bytes that was."""
         position, self._needed_bytes = 0, 0
-        while (line_end := held.find(b"\r\n", position)) >= 0:
-            following = line_end + 2
-            if held.startswith(b"MSG ", position):
-                _, subject, *_, size = held[position:line_end].split()
-                ends = following + int(size)
+        while (line_end := held.find(b"\n", position)) >= 0:
+            line, following = held[position:line_end], line_end + 1
+            if line.startswith(b"MSG "):
+                words = line.split()
+                ends = following + int(words[-1])
                 if ends + 2 > len(held):
                     self._needed_bytes = ends + 2 - position
                     break
-                self._on_message(subject, held[following:ends])
+                self._on_message(words[1], held[following:ends])
                 following = ends + 2
             else:
-                self._obey(held[position:line_end])
+                self._obey(line.rstrip(b"\r"))
             position = following
         return position
 
@@ -230,7 +228,7 @@ class NatsWire(asyncio.Protocol):
         if self.broken.done():
             return
         self.broken.set_result(reason)
-        self._room.set()
+        self.resume_writing()
         if self._pulse is not None:
             self._pulse.cancel()
         for waiting in (self._greeted, *self._answers):

@@ -65,16 +65,24 @@ class Exchange:
             NodeLostError: The node went away.
             UpstreamError: It answered with something else than the contract says.
         """
-        call_id, response = self._new_call_id(), asyncio.get_running_loop().create_future()
-        waiting = _Waiting(node, action, response=response)
+        call_id, response = self._new_call_id(), self._link.loop.create_future()
+        waiting = _Waiting(node, action, response)
         try:
-            await self._send(call_id, waiting, context, request)
+            packet = self._begin(call_id, waiting, context, request)
+            await self._link.send(packet, to=node.node_id)
+            if context.body is not None:
+                self._send_body(waiting, packet, context)
             data = await response
+        except TransporterError as error:
+            error.details.setdefault("action", action.name)
+            raise
         except asyncio.CancelledError:
             self.tell(node, CANCEL, CallNote(id=call_id))
             raise
         finally:
-            await self._forget(call_id, waiting)
+            del self._waiting[call_id]
+            if waiting.body is not None:
+                await _end(waiting.body)
         return _read(action, data, node)
 
     async def stream(
@@ -88,11 +96,20 @@ class Exchange:
         )
         waiting = _Waiting(node, action, reader=reader)
         try:
-            await self._send(call_id, waiting, context, request)
+            try:
+                packet = self._begin(call_id, waiting, context, request)
+                await self._link.send(packet, to=node.node_id)
+            except TransporterError as error:
+                error.details.setdefault("action", action.name)
+                raise
+            if context.body is not None:
+                self._send_body(waiting, packet, context)
             while (data := await reader.next()) is not None:
                 yield _read(action, data, node)
         finally:
-            await self._forget(call_id, waiting)
+            del self._waiting[call_id]
+            if waiting.body is not None:
+                await _end(waiting.body)
             if not reader.ended:
                 self.tell(node, CANCEL, CallNote(id=call_id))
 
@@ -124,27 +141,18 @@ class Exchange:
     def _new_call_id(self) -> str:
         return f"{self._ids}-{next(self._numbers)}"
 
-    async def _send(self, call_id: str, waiting: _Waiting, context: Context, request: Any) -> None:
-        """Send the request, and have its body follow. Once it has begun, `_forget` has to end it."""
-        packet = self._request(call_id, waiting, context, request)
+    def _begin(self, call_id: str, waiting: _Waiting, context: Context, request: Any) -> Request:
+        """Expect an answer from now on to the request, which is to be sent at once."""
+        self._waiting[call_id] = waiting
         if context.body is not None:
             waiting.gate = StreamGate(self._window if waiting.node.limits_streams else None)
-        self._waiting[call_id] = waiting
-        try:
-            await self._link.send(packet, to=waiting.node.node_id)
-        except TransporterError as error:
-            error.details.setdefault("action", waiting.action.name)
-            raise
+        return self._request(call_id, waiting, context, request)
+
+    def _send_body(self, waiting: _Waiting, packet: Request, context: Context) -> None:
+        """Have the body follow its request."""
         if context.body is not None and waiting.gate is not None:
             sender = BodySender(self._link, node=waiting.node, request=packet, gate=waiting.gate)
             waiting.body = asyncio.create_task(_follow(waiting, sender.send(context.body)))
-
-    async def _forget(self, call_id: str, waiting: _Waiting) -> None:
-        """The answer is no longer waited for."""
-        self._waiting.pop(call_id, None)
-        if waiting.body is not None:
-            waiting.body.cancel()
-            await asyncio.gather(waiting.body, return_exceptions=True)
 
     def _request(self, call_id: str, waiting: _Waiting, context: Context, request: Any) -> Request:
         node, action, remaining_s = waiting.node, waiting.action, context.remaining_s
@@ -156,7 +164,7 @@ class Exchange:
             ver=node.version,
             id=call_id,
             action=action.name,
-            params=Raw(action.request_adapter.dump_json(request)),
+            params=Raw(action.request_to_json(request)),
             meta={"fireside": part} if part else {},
             timeout_ms=None if remaining_s is None else remaining_s * 1000,
             level=context.level,
@@ -194,6 +202,11 @@ class Exchange:
             waiting.response.set_result(bytes(packet.data))
 
 
+async def _end(body: "asyncio.Task[None]") -> None:
+    body.cancel()
+    await asyncio.gather(body, return_exceptions=True)
+
+
 async def _follow(waiting: _Waiting, sending: Coroutine[Any, Any, None]) -> None:
     try:
         await sending
@@ -213,7 +226,7 @@ def _chunk(packet: Response, error: FiresideError | None) -> Chunk:
 
 def _read(action: AnyAction, data: bytes, node: RemoteNode) -> Any:
     try:
-        return action.response_adapter.validate_json(data)
+        return action.response_from_json(data)
     except ValidationError as error:
         raise UpstreamError(
             f"node {node.node_id} answered {action.name} with something else than its contract says",

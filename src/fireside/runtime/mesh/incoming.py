@@ -1,7 +1,8 @@
 """Calls and streams from other nodes: running the action and sending back what it gives."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,16 @@ class Served:
     handler: Any
 
 
-@dataclass(slots=True)
-class _Running:
-    task: "asyncio.Task[None]"
-    gate: StreamGate
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call from another node, and the task that works on it from when it has begun."""
+
+    packet: Request
+    part: Mapping[str, Any]
+    window: int | None
     body: StreamReader | None
+    gate: StreamGate | None = None
+    task: "asyncio.Task[None] | None" = None
     leaving: bool = False
 
 
@@ -64,7 +70,10 @@ class IncomingCalls:
     ) -> None:
         self._link, self._dispatcher, self._passes, self._tell = link, dispatcher, passes, tell
         self._served: dict[str, Served] = {}
-        self._running: dict[CallKey, _Running] = {}
+        self._running: dict[CallKey, _Call] = {}
+        self._arrived: deque[_Call] = deque()
+        self._worker_comes = False
+        self._moment = 0
         self._leaving = False
         link.on(Request, self._take)
 
@@ -79,32 +88,42 @@ class IncomingCalls:
 
     def cancel(self, sender: str, note: CallNote) -> None:
         """The caller no longer wants the answer."""
-        running = self._running.get((sender, note.id))
-        if running is not None:
-            running.task.cancel()
+        call = self._running.get((sender, note.id))
+        if call is not None:
+            self._interrupt(call)
 
     def taken(self, sender: str, note: CallNote) -> None:
         """The consumer of a stream has taken so many of its items."""
-        running = self._running.get((sender, note.id))
-        if running is not None:
-            running.gate.taken(note.count)
+        call = self._running.get((sender, note.id))
+        if call is not None and call.gate is not None:
+            call.gate.taken(note.count)
 
     def node_lost(self, node_id: str) -> None:
         """Stop working for a node that has gone."""
-        for (sender, _), running in tuple(self._running.items()):
+        for (sender, _), call in tuple(self._running.items()):
             if sender == node_id:
-                running.task.cancel()
+                self._interrupt(call)
 
     async def drain(self, timeout_s: float) -> None:
         """Refuse new calls, let those in progress end, and interrupt what is not done in time."""
         self._leaving = True
-        tasks = {running.task for running in self._running.values()}
-        if tasks:
+        await asyncio.sleep(0)  # what has arrived begins, and is refused
+        if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=timeout_s)
-        for running in tuple(self._running.values()):
-            running.leaving = True
-            running.task.cancel()
-        await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
+        for call in tuple(self._running.values()):
+            call.leaving = True
+            self._interrupt(call)
+        await asyncio.gather(*self._tasks(), return_exceptions=True)
+
+    def _tasks(self) -> "set[asyncio.Task[None]]":
+        return {call.task for call in self._running.values() if call.task is not None}
+
+    def _interrupt(self, call: _Call) -> None:
+        if call.task is not None:
+            call.task.cancel()
+            return
+        self._arrived.remove(call)
+        del self._running[call.packet.sender, call.packet.id]
 
     def _take(self, packet: Request) -> None:
         key = (packet.sender, packet.id)
@@ -115,12 +134,38 @@ class IncomingCalls:
             else:
                 self._link.drop("unexpected_request")
             return
-        told = fireside_part(packet.meta).get("window")
+        part = fireside_part(packet.meta)
+        told = part.get("window")
         window = told if isinstance(told, int) and told > 0 else None
-        gate, body = StreamGate(window), self._body(packet, window) if packet.stream else None
-        task = asyncio.create_task(self._work(packet, gate, body))
-        self._running[key] = _Running(task, gate, body)
-        task.add_done_callback(lambda _: self._running.pop(key, None))
+        body = self._body(packet, window) if packet.stream else None
+        call = self._running[key] = _Call(packet, part, window, body)
+        self._arrived.append(call)
+        self._moment += 1
+        self._send_worker()
+
+    def _send_worker(self) -> None:
+        if not self._worker_comes:
+            self._worker_comes = True
+            self._link.loop.create_task(self._work_on())  # each call that it takes holds it
+
+    async def _work_on(self) -> None:
+        """Begin what has arrived, one call after another for as long as none had to wait for something.
+
+        A task of its own for each call would cost more than many an action. As soon as a call waits, the others are the
+        next task's, which was sent for before: a task that has waited ends with its call, so that to interrupt it
+        interrupts that call alone. An action that sets a context variable has to reset it.
+        """
+        self._worker_comes, task = False, asyncio.current_task(self._link.loop)
+        moment = self._moment = self._moment + 1
+        while self._arrived and self._moment == moment:
+            call = self._arrived.popleft()
+            call.task = task
+            if self._arrived:
+                self._send_worker()
+            try:
+                await self._work(call)
+            finally:
+                del self._running[call.packet.sender, call.packet.id]
 
     def _body(self, packet: Request, window: int | None) -> StreamReader:
         def tell(count: int) -> None:
@@ -130,30 +175,32 @@ class IncomingCalls:
         body.feed(0, Chunk())
         return body
 
-    async def _work(self, packet: Request, gate: StreamGate, body: StreamReader | None) -> None:
-        reply = _Reply(self._link, packet, error_after_s=0.0 if gate.is_limited else ERROR_AFTER_S)
+    async def _work(self, call: _Call) -> None:
+        packet = call.packet
+        reply = _Reply(self._link, packet, error_after_s=ERROR_AFTER_S if call.window is None else 0.0)
         try:
-            await self._answer(packet, gate, body, reply=reply)
+            await self._answer(call, reply)
         except FiresideError as error:
             await self._try_to_fail(reply, error)
         except asyncio.CancelledError:
-            running = self._running.get((packet.sender, packet.id))
-            if running is not None and running.leaving:
+            if call.leaving:
                 await self._try_to_fail(reply, self._interruption(packet))
         except Exception as error:  # the outermost place of a call from afar; the chain has turned all it met into ours
             log.exception("serving_crashed", action=packet.action, request_id=packet.request_id)
             await self._try_to_fail(reply, error)
 
-    async def _answer(self, packet: Request, gate: StreamGate, body: StreamReader | None, *, reply: "_Reply") -> None:
+    async def _answer(self, call: _Call, reply: "_Reply") -> None:
+        packet = call.packet
         if self._leaving:
             raise NodeLeavingError(f"node {self._link.node_id} is about to stop", action=packet.action)
         served = self._served.get(packet.action)
         if served is None:
             raise ActionUnavailableError(f"node {self._link.node_id} does not offer it", action=packet.action)
-        context = self._context(packet, served.action, body)
+        context = self._context(call, served.action)
         if not isinstance(served.action, StreamAction):
             await reply.respond(_to_json(served.action, await served.handler(context, object_in(packet.params))))
             return
+        gate = call.gate = StreamGate(call.window)
         items: AsyncGenerator[Any, None]
         async with aclosing(served.handler(context, object_in(packet.params))) as items:
             async for item in items:
@@ -161,22 +208,22 @@ class IncomingCalls:
                 await reply.item(_to_json(served.action, item))
         await reply.end()
 
-    def _context(self, packet: Request, action: AnyAction, body: StreamReader | None) -> Context:
-        deadline = None
+    def _context(self, call: _Call, action: AnyAction) -> Context:
+        packet, deadline = call.packet, None
         if packet.timeout_ms and packet.timeout_ms > 0:
             deadline = self._dispatcher.clock.monotonic() + packet.timeout_ms / 1000
         elif not isinstance(action, StreamAction):
             deadline = self._dispatcher.clock.monotonic() + action.timeout_s
         return Context(
             self._dispatcher,
-            request_id=packet.request_id or str(new_id()),
-            identity=self._passes.find_identity(packet.meta, action.service) or ANONYMOUS,
-            caller=packet.caller or "",
-            action=action.name,
-            deadline=deadline,
-            traceparent=str(fireside_part(packet.meta).get("traceparent", "")),
+            packet.request_id or str(new_id()),
+            self._passes.find_identity(call.part, action.service) or ANONYMOUS,
+            packet.caller or "",
+            action.name,
+            deadline,
+            traceparent=str(call.part.get("traceparent", "")),
             level=packet.level or 1,
-            body=None if body is None else read_body(body),
+            body=None if call.body is None else read_body(call.body),
         )
 
     def _interruption(self, packet: Request) -> FiresideError:
@@ -199,9 +246,9 @@ class _Reply:
         self._seq: int | None = None
         self._opened = 0.0
 
-    async def respond(self, data: Raw) -> None:
+    def respond(self, data: Raw) -> Awaitable[None]:
         """The one response."""
-        await self._send(data=data)
+        return self._send(data=data)
 
     async def item(self, data: Raw) -> None:
         """The next item of a stream."""
@@ -231,7 +278,7 @@ class _Reply:
         self._seq = (self._seq or 0) + 1
         await self._send(seq=self._seq, **fields)
 
-    async def _send(self, *, success: bool = True, data: Raw = JSON_NULL, **fields: Any) -> None:
+    def _send(self, *, success: bool = True, data: Raw = JSON_NULL, **fields: Any) -> Awaitable[None]:
         request = self._request
         is_stream = self._seq is not None
         response = Response(
@@ -244,7 +291,7 @@ class _Reply:
             headers={"$streamObjectMode": True} if is_stream and request.ver == "5" else None,
             **fields,
         )
-        await self._link.send(response, to=request.sender)
+        return self._link.send(response, to=request.sender)
 
 
 def _to_json(action: AnyAction, value: Any) -> Raw:

@@ -1,7 +1,8 @@
 """A node's link to the others: packets out through the transporter, packets in to whoever takes their kind."""
 
+import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,7 +16,13 @@ PacketT = TypeVar("PacketT", bound=Packet)
 
 
 class Link:
-    """Sends and receives packets."""
+    """Sends and receives packets.
+
+    Attributes:
+        loop: The event loop on which it does, once connected.
+    """
+
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self, transporter: Transporter, *, node_id: str, version: Version, metrics: Metrics) -> None:
         self.node_id = node_id
@@ -25,7 +32,7 @@ class Link:
         self._sent = {packet.command: metrics.packets.labels(packet.command, "out") for packet in PACKETS}
         self._received = {packet.command: metrics.packets.labels(packet.command, "in") for packet in PACKETS}
         self._codec = Codec()
-        self._takers: dict[str, Callable[[Packet], None]] = {}
+        self._takers: dict[str, Callable[[Any], None]] = {}
         self._versions: dict[str, Version] = {}
         self.connected = False
 
@@ -39,12 +46,7 @@ class Link:
 
     def on(self, kind: type[PacketT], take: Callable[[PacketT], None]) -> None:
         """Have packets of a kind taken by a function, which must return at once."""
-
-        def checked(packet: Packet) -> None:
-            if isinstance(packet, kind):
-                take(packet)
-
-        self._takers[kind.command] = checked
+        self._takers[kind.command] = take
 
     async def connect(self, *, on_reconnect: Callable[[], None]) -> None:
         """Connect the transporter and subscribe to everything that is meant for this node.
@@ -52,6 +54,7 @@ class Link:
         Raises:
             TransporterError: The broker cannot be reached; calling again may help.
         """
+        self.loop = asyncio.get_running_loop()
         await self._transporter.connect(self._receive, on_reconnect=on_reconnect)
         for command in ("DISCOVER", "INFO", "HEARTBEAT", "DISCONNECT", "PING"):
             await self._transporter.subscribe(command)
@@ -71,7 +74,7 @@ class Link:
             TransporterError: It could not be sent.
         """
         await self._transporter.publish(packet.command, self._codec.encode(packet), node_id=to)
-        self._sent[packet.command].inc()
+        self._sent[packet.command].value += 1
 
     def drop(self, reason: str) -> None:
         """Count a packet that is not acted on."""
@@ -86,7 +89,7 @@ class Link:
             return
         if packet.sender == self.node_id and command != "INFO":
             return
-        self._received[command].inc()
+        self._received[command].value += 1
         try:
             self._takers[command](packet)
         except Exception:  # the transporter's reader must live on

@@ -1,6 +1,6 @@
 """A node: one process's part of the mesh. It hosts services and carries calls to wherever an action is offered."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -30,14 +30,14 @@ from fireside.runtime.mesh.registry import Registry
 from fireside.runtime.mesh.service import AnyAction, Attachment, Service
 from fireside.runtime.mesh.settings import MeshSettings
 from fireside.runtime.mesh.signals import Signals, SignalSurroundings
-from fireside.runtime.middleware.base import Middleware
+from fireside.runtime.middleware.base import Handler, Middleware
 from fireside.runtime.middleware.chain import Tools, make_chain
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Node:
-    """Hosts services and dispatches calls, streams and signals."""
+    """Hosts services and dispatches calls, streams and signals. Deadlines are in its clock's monotonic seconds."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Node:
         middlewares: Sequence[Middleware] | None = None,
     ) -> None:
         self.node_id, self.settings, self.tools = node_id, settings, tools or Tools()
+        self.clock: Clock = self.tools.clock
         self._middlewares = make_chain(self.tools) if middlewares is None else tuple(middlewares)
         self._undo: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._connect(transporter)
@@ -90,11 +91,6 @@ class Node:
         self._signals.on_note(TAKEN, lambda packet: self._taken(packet.sender, read_note(packet.data)))
         around = Surroundings(link, self.registry, passes, settings, clock, metrics)
         self._discovery = Discovery(around, on_lost=self._node_lost)
-
-    @property
-    def clock(self) -> Clock:
-        """The node's clock; deadlines are in its monotonic seconds."""
-        return self.tools.clock
 
     @property
     def services(self) -> Sequence[Service]:
@@ -164,20 +160,15 @@ class Node:
         """What the node offers, as it announces it."""
         return self._hosting.describe()
 
-    async def dispatch(
+    def dispatch(
         self, context: Context, action: Action[Any, Any], request: Any, *, timeout_s: float | None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Call an action. See Context.call."""
         inner = context.for_call(action, timeout_s)
         local = self._hosting.actions.get(action.name)
         if local is None or self._goes_elsewhere(action.name, request):
-            return await self._outgoing.call(inner, action, request)
-        try:
-            return await local(inner, request)
-        except FiresideError as error:
-            if not was_refused(error, action.name) or not self._outgoing.offers(action.name):
-                raise
-        return await self._outgoing.call(inner, action, request)
+            return self._outgoing.call(inner, action, request)
+        return self._call_here_or_elsewhere(local, inner, action, request)
 
     async def ask(
         self, node_id: str, action: Action[Any, ResponseT], request: Any, *, context: Context | None = None
@@ -213,6 +204,16 @@ class Node:
     async def emit(self, context: Context, signal: Signal, *, groups: Collection[str] | None = None) -> None:
         """Send a signal to one handler of each group. See Context.emit."""
         await self._signals.emit(context, signal, groups=groups)
+
+    async def _call_here_or_elsewhere(
+        self, local: Handler, context: Context, action: Action[Any, Any], request: Any
+    ) -> Any:
+        try:
+            return await local(context, request)
+        except FiresideError as error:
+            if not was_refused(error, action.name) or not self._outgoing.offers(action.name):
+                raise
+        return await self._outgoing.call(context, action, request)
 
     async def _stream_here_or_elsewhere(
         self, context: Context, action: StreamAction[Any, Any], request: Any

@@ -1,8 +1,8 @@
 """Calls and streams to other nodes: choosing the node, and another where one refuses or is lost."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,7 @@ class Outgoing:
 
     request: Any
     node_id: str | None = None
-    avoid: set[str] = field(default_factory=set[str])
+    avoid: frozenset[str] = frozenset()
 
 
 class OutgoingCalls:
@@ -64,9 +64,9 @@ class OutgoingCalls:
         """Whether another node offers the action."""
         return bool(self._registry.offering(action))
 
-    async def call(
+    def call(
         self, context: Context, action: Action[Any, Any], request: Any, *, node_id: str | None = None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Call an action of another node, and others when the first refuses or is lost.
 
         Args:
@@ -78,8 +78,8 @@ class OutgoingCalls:
         Raises:
             ActionUnavailableError: No other node offers it, or the one that it is meant for is not there.
         """
-        handler: Handler = self._sender(action)
-        return await handler(context, Outgoing(request, node_id))
+        handler = self._sender(action)
+        return handler(context, Outgoing(request, node_id))
 
     def stream(self, context: Context, action: StreamAction[Any, Any], request: Any) -> AsyncGenerator[Any, None]:
         """Call a stream action of another node."""
@@ -106,7 +106,7 @@ class OutgoingCalls:
 
     async def _route(self, action: Action[Any, Any], context: Context, outgoing: Outgoing) -> Any:
         while True:
-            node = await self._find(action, outgoing)
+            node = self._choose(action, outgoing) or await self._await_offer(action, outgoing)
             endpoint: Handler = self._endpoint(node, action)
             try:
                 return await endpoint(context, outgoing.request)
@@ -117,7 +117,7 @@ class OutgoingCalls:
         self, action: StreamAction[Any, Any], context: Context, outgoing: Outgoing
     ) -> AsyncGenerator[Any, None]:
         while True:
-            node = await self._find(action, outgoing)
+            node = self._choose(action, outgoing) or await self._await_offer(action, outgoing)
             endpoint: StreamHandler = self._endpoint(node, action)
             delivered = False
             try:
@@ -131,36 +131,34 @@ class OutgoingCalls:
                     raise
                 self._move_on_or_raise(error, action, context, node=node, outgoing=outgoing)
 
-    async def _find(self, action: AnyAction, outgoing: Outgoing) -> RemoteNode:
-        try:
-            return self._choose(action, outgoing)
-        except ActionUnavailableError:
-            if outgoing.node_id is not None or not await self._wait_for_offer(action.name):
-                raise
-        return self._choose(action, outgoing)
-
-    def _choose(self, action: AnyAction, outgoing: Outgoing) -> RemoteNode:
+    async def _await_offer(self, action: AnyAction, outgoing: Outgoing) -> RemoteNode:
         if outgoing.node_id is not None:
-            node = self._registry.find(outgoing.node_id)
-            if node is None:
-                raise ActionUnavailableError(f"no node is called {outgoing.node_id}", action=action.name)
-            return node
+            raise ActionUnavailableError(f"no node is called {outgoing.node_id}", action=action.name)
+        node = self._choose(action, outgoing) if await self._wait_for_offer(action.name) else None
+        if node is None:
+            raise ActionUnavailableError(f"no node offers {action.name}", action=action.name)
+        return node
+
+    def _choose(self, action: AnyAction, outgoing: Outgoing) -> RemoteNode | None:
+        """The node to ask next; None when there is none at the moment."""
+        if outgoing.node_id is not None:
+            return self._registry.find(outgoing.node_id)
         offering = self._registry.offering(action.name)
         if len(offering) == 1:
             return offering[0]
         nodes = {node.node_id: node for node in offering if node.node_id not in outgoing.avoid}
         if not nodes:
-            outgoing.avoid.clear()  # all have failed once: begin again, where a retry asks for it
+            outgoing.avoid = frozenset()  # all have failed once: begin again, where a retry asks for it
             nodes = {node.node_id: node for node in offering}
         if not nodes:
-            raise ActionUnavailableError(f"no node offers {action.name}", action=action.name)
+            return None
         return nodes[self._balancer.choose(action.name, tuple(nodes), outgoing.request)]
 
     def _move_on_or_raise(
         self, error: FiresideError, action: AnyAction, context: Context, *, node: RemoteNode, outgoing: Outgoing
     ) -> None:
         """Pass quietly when another node should be asked because this one refused."""
-        outgoing.avoid.add(node.node_id)
+        outgoing.avoid |= {node.node_id}
         offering = self._registry.offering(action.name) if outgoing.node_id is None else ()
         others = any(other.node_id not in outgoing.avoid for other in offering)
         if not (others and was_refused(error, action.name) and context.body is None):

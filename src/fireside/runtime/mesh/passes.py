@@ -3,6 +3,7 @@
 Both are tokens (see `tokens`) in the metadata of Moleculer's packets, under the key `fireside`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -37,9 +38,9 @@ class Passes:
             part["traceparent"] = context.traceparent
         return part
 
-    def find_identity(self, meta: dict[str, Any] | None, audience: str) -> Identity | None:
-        """Who asks; None when a part of the cluster does not vouch for it."""
-        token = fireside_part(meta).get("token")
+    def find_identity(self, part: Mapping[str, Any], audience: str) -> Identity | None:
+        """Who asks, by our part of a packet's metadata; None when no part of the cluster vouches for it."""
+        token = part.get("token")
         if token is None:
             return None
         try:

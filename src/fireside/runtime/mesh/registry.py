@@ -24,6 +24,7 @@ class RemoteNode:
         last_seen: When it last gave a sign of life, in seconds of the monotonic clock.
         cpu: Load of its machine, in percent; None when it does not say.
         latency_s: Round trip of the last ping; None before the first.
+        node_id: Its name on the mesh.
     """
 
     info: Info
@@ -32,10 +33,9 @@ class RemoteNode:
     cpu: float | None = None
     latency_s: float | None = None
 
-    @property
-    def node_id(self) -> str:
-        """Its name on the mesh."""
-        return self.info.sender
+    def __post_init__(self) -> None:
+        """Keep what every call asks for at hand."""
+        self.node_id = self.info.sender
 
     @property
     def version(self) -> Version:
@@ -50,7 +50,7 @@ class RemoteNode:
 
 def fireside_part(meta: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """What Fireside adds to the metadata of a packet; empty when it is not from one of its nodes."""
-    part: Any = (meta or {}).get("fireside")
+    part: Any = meta.get("fireside") if meta else None
     return cast("Mapping[str, Any]", part) if isinstance(part, dict) else {}
 
 

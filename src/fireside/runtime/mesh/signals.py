@@ -143,13 +143,16 @@ class Signals:
         if not handlers:
             self._around.link.drop("unwanted_event")
             return
-        identity = self._around.passes.find_identity(packet.meta, SIGNALS)
+        part = fireside_part(packet.meta)
+        identity = self._around.passes.find_identity(part, SIGNALS)
         if identity is None and not allowed(packet.event, self._around.foreign_events):
             self._around.link.drop("untrusted_event")
             return
-        self._deliver_packet(packet, handlers[0].signal, identity or ANONYMOUS)
+        self._deliver_packet(packet, part, handlers[0].signal, identity=identity or ANONYMOUS)
 
-    def _deliver_packet(self, packet: EventPacket, kind: type[Signal], identity: Identity) -> None:
+    def _deliver_packet(
+        self, packet: EventPacket, part: Mapping[str, Any], kind: type[Signal], *, identity: Identity
+    ) -> None:
         try:
             signal = kind.model_validate_json(object_in(packet.data))
         except ValidationError as error:
@@ -161,7 +164,7 @@ class Signals:
             request_id=packet.request_id or str(new_id()),
             identity=identity,
             caller=packet.caller or "",
-            traceparent=str(fireside_part(packet.meta).get("traceparent", "")),
+            traceparent=str(part.get("traceparent", "")),
         )
         self._deliver(context, signal, groups=packet.groups)
 

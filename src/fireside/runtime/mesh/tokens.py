@@ -41,8 +41,10 @@ class InvalidTokenError(UnauthenticatedError):
 
 @dataclass(frozen=True, slots=True)
 class _Cached(Generic[ValueT]):
+    """What is remembered until the monotonic clock is at `ends`: the time of day takes longer to read."""
+
     value: ValueT
-    expires_at: float
+    ends: float
 
 
 class TokenBox(Generic[ValueT]):
@@ -67,10 +69,11 @@ class TokenBox(Generic[ValueT]):
         """
         if self._key is None:
             return None
-        now = self._clock.now().timestamp()
+        ticks = self._clock.monotonic()
         cached = self._minted.get((subject, audience))
-        if cached is not None and now < cached.expires_at:
+        if cached is not None and ticks < cached.ends:
             return cached.value
+        now = self._clock.now().timestamp()
         registered = {
             "iss": ISSUER,
             "aud": audience,
@@ -78,7 +81,7 @@ class TokenBox(Generic[ValueT]):
             "exp": int(now + LIFETIME_S),
         }
         token = jwt.encode({"alg": ALGORITHM}, {**claims(subject), **registered}, self._key, algorithms=[ALGORITHM])
-        _remember(self._minted, (subject, audience), _Cached(token, now + LIFETIME_S / 2))
+        _remember(self._minted, (subject, audience), _Cached(token, ticks + LIFETIME_S / 2))
         return token
 
     def verify(self, token: object, *, audience: str) -> ValueT:
@@ -89,13 +92,11 @@ class TokenBox(Generic[ValueT]):
         """
         if self._key is None or not isinstance(token, str):
             raise InvalidTokenError("no token, or no cluster key to verify it with")
-        now = self._clock.now().timestamp()
         cached = self._verified.get((token, audience))
         if cached is None:
-            claims = self._signed_claims(token, self._key)
-            cached = self._checked(claims, audience, now)
+            cached = self._checked(self._signed_claims(token, self._key), audience)
             _remember(self._verified, (token, audience), cached)
-        if now > cached.expires_at + CLOCK_SKEW_S:
+        if self._clock.monotonic() > cached.ends:
             raise InvalidTokenError("the token has expired: compare the clocks of the nodes")
         return cached.value
 
@@ -105,7 +106,7 @@ class TokenBox(Generic[ValueT]):
         except (JoseError, ValueError) as error:
             raise InvalidTokenError("the token was not signed with this cluster's key") from error
 
-    def _checked(self, claims: dict[str, Any], audience: str, now: float) -> "_Cached[ValueT]":
+    def _checked(self, claims: dict[str, Any], audience: str) -> "_Cached[ValueT]":
         meant = {"iss": ISSUER, "aud": audience}
         if any(claims.get(name) != value for name, value in meant.items()):
             raise InvalidTokenError("the token is meant for someone or something else")
@@ -114,9 +115,10 @@ class TokenBox(Generic[ValueT]):
             value = self._read_claims(claims)
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidTokenError("the token does not say what it should") from error
+        now = self._clock.now().timestamp()
         if issued_at > now + CLOCK_SKEW_S:
             raise InvalidTokenError("the token is from the future: compare the clocks of the nodes")
-        return _Cached(value, expires_at)
+        return _Cached(value, self._clock.monotonic() + expires_at - now + CLOCK_SKEW_S)
 
 
 def identity_claims(identity: Identity) -> dict[str, Any]:

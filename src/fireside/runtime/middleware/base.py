@@ -56,7 +56,10 @@ class Middleware:
     places: ClassVar[frozenset[Place]]
 
     def wrap(self, target: Target, handler: Handler) -> Handler:
-        """The handler of an action, with this middleware around it."""
+        """The handler of an action, with this middleware around it.
+
+        It may raise when called or when awaited; whoever calls does both at once.
+        """
         del target
         return handler
 

@@ -127,10 +127,14 @@ class BreakerMiddleware(Middleware):
         breaker = self._breaker(target)
 
         async def guarded(context: Context, request: Any) -> Any:
-            with _Admission(breaker, target, context) as admission:
+            probe = breaker.admit()
+            try:
                 response = await handler(context, request)
-                admission.answered()
-                return response
+            except BaseException as error:
+                _Admission(breaker, target, context, probe=probe).failed(error)
+                raise
+            breaker.succeeded(probe=probe)
+            return response
 
         return guarded
 
@@ -139,7 +143,7 @@ class BreakerMiddleware(Middleware):
         breaker = self._breaker(target)
 
         async def guarded(context: Context, request: Any) -> AsyncGenerator[Any, None]:
-            with _Admission(breaker, target, context) as admission:
+            with _Admission(breaker, target, context, probe=breaker.admit()) as admission:
                 async with aclosing(handler(context, request)) as items:
                     async for item in items:
                         admission.answered()
@@ -154,18 +158,16 @@ class BreakerMiddleware(Middleware):
 
 
 class _Admission:
-    """One call's way through a breaker, as a context manager."""
+    """The way of a call, or of a stream as a context manager, through a breaker that let it in."""
 
     __slots__ = ("_answered", "_breaker", "_context", "_probe", "_since", "_target")
 
-    def __init__(self, breaker: Breaker, target: Target, context: Context) -> None:
-        self._breaker, self._target, self._context = breaker, target, context
+    def __init__(self, breaker: Breaker, target: Target, context: Context, *, probe: bool) -> None:
+        self._breaker, self._target, self._context, self._probe = breaker, target, context, probe
         self._answered = False
-        self._probe = False
         self._since = 0.0
 
     def __enter__(self) -> Self:
-        self._probe = self._breaker.admit()
         self.waits()
         return self
 
@@ -182,8 +184,11 @@ class _Admission:
             self._probe = False
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
+        if error is not None:
+            self.failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        """It ended with an error, which may speak against the action or not."""
         if isinstance(error, FiresideError):
             if _counts(error, self._target):
                 self._breaker.failed(probe=self._probe)

@@ -14,18 +14,16 @@ SLOT_S = 0.25
 class Deadline:
     """A block of the running task, cancelled with a TimeoutError when its time is up, as with `asyncio.timeout`."""
 
-    __slots__ = ("_cancelling", "_deadlines", "_expired", "_slot", "_task", "_timer", "_when")
+    __slots__ = ("_cancelling", "_expired", "_slot", "_task", "_timer", "_when")
 
-    def __init__(self, deadlines: "Deadlines", when: float) -> None:
-        self._deadlines, self._when = deadlines, when
-        self._task: asyncio.Task[Any] | None = None
+    def __init__(self, when: float, task: "asyncio.Task[Any] | None", slot: "set[Deadline]") -> None:
+        self._when, self._task, self._slot = when, task, slot
+        self._cancelling = 0 if task is None else task.cancelling()
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
+        slot.add(self)
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
-        self._cancelling = 0 if task is None else task.cancelling()
-        self._slot = self._deadlines.add(self, self._when)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -54,7 +52,7 @@ class Deadline:
 
 
 class Deadlines:
-    """The deadlines that run on one event loop.
+    """The deadlines that run on one event loop at a time.
 
     Attributes:
         loop: The event loop.
@@ -65,18 +63,18 @@ class Deadlines:
         self._slots: dict[int, set[Deadline]] = {}
 
     def within(self, seconds: float) -> Deadline:
-        """A block that may take so long from now on."""
-        return Deadline(self, self.loop.time() + seconds)
-
-    def add(self, deadline: Deadline, when: float) -> set[Deadline]:
-        """Have a deadline armed in time; the set to take it out of when it is no longer needed."""
+        """A block of the running task that may take so long from now on; to be entered at once."""
+        task = asyncio.current_task(self.loop)
+        if task is None:  # it runs on another loop; to ask for the running one each time costs a system call
+            self.loop, self._slots = asyncio.get_running_loop(), {}
+            task = asyncio.current_task(self.loop)
+        when = self.loop.time() + seconds
         number = int(when / SLOT_S)
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = set()
             self.loop.call_at(number * SLOT_S, self._arm, number)
-        slot.add(deadline)
-        return slot
+        return Deadline(when, task, slot)
 
     def _arm(self, number: int) -> None:
         for deadline in self._slots.pop(number):

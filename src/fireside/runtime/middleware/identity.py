@@ -1,6 +1,6 @@
 """Checks on the serving node that whoever asks may do so, for every call, local or from afar."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, ClassVar
 
 from fireside.contracts.base import INTERNAL, PUBLIC, SIGNED_IN
@@ -21,9 +21,9 @@ class IdentityMiddleware(Middleware):
             return handler
         require = requirement_of(target.action.access)
 
-        async def checked(context: Context, request: Any) -> Any:
+        def checked(context: Context, request: Any) -> Awaitable[Any]:
             require(context.identity)
-            return await handler(context, request)
+            return handler(context, request)
 
         return checked
 

@@ -34,7 +34,7 @@ class MetricsMiddleware(Middleware):
                 calls.labels(name, place, outcome_of(error)).inc()
                 raise
             else:
-                succeeded.inc()
+                succeeded.value += 1
                 return response
             finally:
                 seconds.observe(perf_counter() - started)

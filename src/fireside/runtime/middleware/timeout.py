@@ -36,7 +36,8 @@ class TimeoutMiddleware(Middleware):
                 return await handler(context, request)
             if remaining_s <= 0:
                 raise _too_late(name)
-            deadline = self._running_deadlines().within(remaining_s)
+            deadlines = self._deadlines = self._deadlines or Deadlines(asyncio.get_running_loop())
+            deadline = deadlines.within(remaining_s)
             try:
                 with deadline:
                     return await handler(context, request)
@@ -68,12 +69,6 @@ class TimeoutMiddleware(Middleware):
                         yield item
 
         return bounded
-
-    def _running_deadlines(self) -> Deadlines:
-        loop = asyncio.get_running_loop()
-        if self._deadlines is None or self._deadlines.loop is not loop:
-            self._deadlines = Deadlines(loop)
-        return self._deadlines
 
 
 class _Watchdog:

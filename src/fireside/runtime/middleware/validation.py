@@ -1,6 +1,7 @@
 """Makes sure that an action only ever sees a valid request of its own type."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -19,8 +20,8 @@ class ValidationMiddleware(Middleware):
         """Validate before the handler runs."""
         validated = _validator(target)
 
-        async def validating(context: Context, request: Any) -> Any:
-            return await handler(context, validated(request))
+        def validating(context: Context, request: Any) -> Awaitable[Any]:
+            return handler(context, validated(request))
 
         return validating
 
@@ -37,7 +38,7 @@ class ValidationMiddleware(Middleware):
 def _validator(target: Target) -> Callable[[Any], Any]:
     action = target.action
     if target.place is Place.SERVE:
-        return lambda request: read_request(action, request)
+        return partial(read_request, action)
     expected = action.request
 
     def checked(request: Any) -> Any:
@@ -56,7 +57,7 @@ def read_request(action: AnyAction, data: bytes) -> Any:
         InvalidInputError: It does not fit the contract; `details["errors"]` says where, without the values.
     """
     try:
-        return action.request_adapter.validate_json(data)
+        return action.request_from_json(data)
     except ValidationError as error:
         problems = [
             {"loc": list(problem["loc"]), "type": problem["type"], "msg": problem["msg"]}
