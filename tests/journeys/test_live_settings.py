@@ -159,8 +159,8 @@ def test_a_limit_that_is_changed_through_one_node_holds_on_the_other_and_after_r
 def test_the_level_of_the_log_is_changed_on_every_node(house: House) -> None:
     def both_log_details() -> bool:
         for node in NODES:
-            house.request(node, "GET", "/api/v1/models", known=False)  # a refusal is a detail
-        return all('"level":"debug"' in house.cluster.nodes[node].log for node in NODES)
+            house.request(node, "POST", "/v1/chat/completions", {"model": "none", "messages": []})
+        return all("call_refused" in house.cluster.nodes[node].log for node in NODES)  # a detail
 
     assert not both_log_details()
     house.change({"FIRESIDE_LOG_LEVEL": "debug"})
