@@ -156,6 +156,20 @@ def test_a_limit_that_is_changed_through_one_node_holds_on_the_other_and_after_r
 
 
 @pytest.mark.requirement("P5")
+def test_the_level_of_the_log_is_changed_on_every_node(house: House) -> None:
+    def both_log_details() -> bool:
+        for node in NODES:
+            house.request(node, "POST", "/v1/chat/completions", {"model": "none", "messages": []})
+        return all("call_refused" in house.cluster.nodes[node].log for node in NODES)  # a detail
+
+    assert not both_log_details()
+    house.change({"FIRESIDE_LOG_LEVEL": "debug"})
+
+    until(both_log_details)
+    house.change({"FIRESIDE_LOG_LEVEL": None})
+
+
+@pytest.mark.requirement("P5")
 def test_the_configuration_shows_no_secret(house: House) -> None:
     status, view = house.request("two", "GET", CONFIG)
 

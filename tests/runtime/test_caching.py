@@ -11,6 +11,7 @@ from fireside.core.errors import UnavailableError
 from fireside.ports.cache import CacheError, CacheUsage, Forgotten, Look
 from fireside.runtime.caching import Cache, CacheNamespace, CacheSettings
 from fireside.runtime.metrics import Metrics
+from tests.services.auth.house import ManualClock
 
 
 class Page(Contract):
@@ -103,6 +104,20 @@ def reads(metrics: Metrics) -> dict[str, float]:
 async def settle() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+@pytest.mark.requirement("P5")
+async def test_how_long_values_are_kept_may_change() -> None:
+    clock, ttl_s, source = ManualClock(), [60.0], Source()
+    cache = Cache(MemoryCache(clock=clock), metrics=Metrics())
+    cached = cache.namespace("pages", TypeAdapter(Page), ttl_s=lambda: ttl_s[0])
+
+    ttl_s[0] = 5.0
+    await cached.get_or_load("a", source)
+    clock.pass_time(seconds=6)
+    await cached.get_or_load("a", source)
+
+    assert source.loads == 2
 
 
 async def test_a_value_is_loaded_once_and_then_comes_from_the_cache() -> None:

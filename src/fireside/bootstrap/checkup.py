@@ -39,7 +39,7 @@ class Finding:
 
 def look_over(settings: Settings) -> Iterator[Finding]:
     """Look at the settings, the data folder, the disk, the port, the broker of facts and the models."""
-    yield from _every_settings_class()
+    yield from _all_settings()
     yield _data_folder(settings.folder)
     yield _disk(settings.folder)
     yield _port(settings.host, settings.port)
@@ -49,7 +49,7 @@ def look_over(settings: Settings) -> Iterator[Finding]:
     yield _embedder()
 
 
-def _every_settings_class() -> Iterator[Finding]:
+def _all_settings() -> Iterator[Finding]:
     kinds = every_settings_class()
     wrong = [complaint for kind in kinds if (complaint := _complaint_about(kind))]
     yield from (Finding("settings", "failed", complaint) for complaint in wrong)

@@ -10,7 +10,7 @@ from fireside.contracts.admin import CONFIGURATION, ConfigVersion, Values
 from fireside.contracts.base import Nothing
 from fireside.contracts.inference import URLS_SETTING, InferenceUrlChanged, MoveInferenceUrl
 from fireside.contracts.permissions import ADMIN_WRITE
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, ForbiddenError
 from fireside.ports.event_stream import EventEnvelope
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, UnitOfWork, event_log
@@ -124,11 +124,13 @@ class AdminService(DurableService):
     @on_signal(MoveInferenceUrl)
     async def move_url(self, context: Context, signal: MoveInferenceUrl) -> None:
         """The same, told on the mesh: by a node that the cluster trusts, or is told to listen to."""
-        if context.identity.kind == "user":
-            context.identity.require(ADMIN_WRITE)
         try:
+            if context.identity.kind == "user":
+                context.identity.require(ADMIN_WRITE)
             async with self.database.transaction(context) as unit:
                 await self._move_url(unit, signal.name, signal.url)
+        except ForbiddenError as error:
+            log.warning("config_refused", settings=[URLS_SETTING], reason=error.message)
         except SettingsRefusedError as error:
             await self._keep_refusal(context, error)
 
