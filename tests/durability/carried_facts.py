@@ -230,7 +230,7 @@ async def _facts_and_effects(folder: Path) -> tuple[_Entries, _Entries]:
                 query = select(func.count()).where(inbox.c.state == "handled")
                 return (await session.execute(query)).scalar_one() >= stated or None
 
-        await eventually(all_handled, within_s=300.0)
+        await eventually(all_handled, within_s=900.0)
         for each in (ledger, auditor):
             assert await each.verify_chain() is None
         return await _log(ledger), await _log(auditor)

@@ -12,7 +12,7 @@ SECRET_WORD = "quarantine"
 SECRET_WORDS = f"{SEARCHED_WORD} {SECRET_WORD}"
 """In the title or text of everything that the owner has, and nowhere else; others search for one, and find neither."""
 
-NEVER_OWNED = frozenset({"user_id", "name", "invitation_id", "model", "install_id"})
+NEVER_OWNED = frozenset({"user_id", "name", "invitation_id", "model", "install_id", "letter_id"})
 """Path parameters that name something which is no user's own: administrators manage it, or everyone may use it."""
 
 SEEN_BY_MANAGERS = {"job_id": "jobs:manage"}

@@ -1,6 +1,7 @@
 """What survives: databases, facts with their log and inbox, jobs. Brokers are behind the port `event_stream`."""
 
 from fireside.runtime.durable.database import Database
+from fireside.runtime.durable.failures import DatabaseReadOnlyError
 from fireside.runtime.durable.job import Job, JobCancelledError
 from fireside.runtime.durable.job_method import on_job
 from fireside.runtime.durable.job_run import JobRun
@@ -15,6 +16,7 @@ from fireside.runtime.durable.urls import database_url
 
 __all__ = [
     "Database",
+    "DatabaseReadOnlyError",
     "DurableService",
     "DurableSettings",
     "Job",

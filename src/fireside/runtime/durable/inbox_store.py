@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, exists, select, update
+from sqlalchemy import Row, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.ports.event_stream import EventEnvelope
@@ -39,17 +39,19 @@ async def add(session: AsyncSession, group: str, envelopes: Sequence[EventEnvelo
 
 
 async def next_in_line(session: AsyncSession, group: str, topics: Collection[str], *, limit: int) -> list[Row[Any]]:
-    """The oldest waiting fact of each aggregate, in order of when it may be handled, whether that is now or later."""
-    earlier = inbox.alias("earlier")
+    """The oldest waiting fact of each aggregate, in order of when it may be handled, whether that is now or later.
+
+    Steps from one aggregate to the next along the index of waiting facts, so that the time it takes grows with the
+    aggregates that have some, and not with a long line of facts about few of them.
+    """
     waiting = and_(inbox.c.consumer_group == group, inbox.c.state == "pending", inbox.c.topic.in_(topics))
-    overtaken = exists().where(
-        earlier.c.consumer_group == group,
-        earlier.c.state == "pending",
-        earlier.c.topic.in_(topics),
-        earlier.c.aggregate_id == inbox.c.aggregate_id,
-        earlier.c.position < inbox.c.position,
-    )
-    query = select(inbox).where(waiting, ~overtaken).order_by(inbox.c.run_at, inbox.c.position).limit(limit)
+    aggregates = select(inbox.c.aggregate_id).where(waiting).order_by(inbox.c.aggregate_id).limit(1)
+    step = select(aggregates.scalar_subquery().label("id")).cte("aggregate", recursive=True)
+    following = aggregates.where(inbox.c.aggregate_id > step.c.id).correlate(step).scalar_subquery()
+    found = step.union_all(select(following).where(step.c.id.is_not(None)))
+    first = select(func.min(inbox.c.position)).where(waiting, inbox.c.aggregate_id == found.c.id).correlate(found)
+    heads = select(first.scalar_subquery()).select_from(found)
+    query = select(inbox).where(inbox.c.position.in_(heads)).order_by(inbox.c.run_at, inbox.c.position).limit(limit)
     return list((await session.execute(query)).all())
 
 

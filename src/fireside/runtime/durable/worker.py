@@ -12,6 +12,7 @@ from fireside.runtime.context import Context
 from fireside.runtime.durable.attempt import Attempt, JobMethod
 from fireside.runtime.durable.backoff import retry_delay_s
 from fireside.runtime.durable.database import Database
+from fireside.runtime.durable.failures import DatabaseReadOnlyError
 from fireside.runtime.durable.job import Job
 from fireside.runtime.durable.job_store import JobStore, Lease
 from fireside.runtime.durable.wakeups import wait_at_most
@@ -34,7 +35,10 @@ class Worker:
     async def start(self, context: Context) -> None:
         """Begin, first with the jobs that an earlier run of this node left in the middle."""
         store = JobStore(self._database, Lease(self._settings.node_id, new_id()))
-        await store.free_interrupted(before_boot=True)
+        try:
+            await store.free_interrupted(before_boot=True)
+        except DatabaseReadOnlyError as error:  # they are free when their leases have run out
+            log.warning("jobs_not_freed", service=self._database.service, error=error.message)
         self._database.wakeups.listen("jobs", self._wake.set)
         self._loops = [
             asyncio.create_task(self._take_jobs(store, context)),

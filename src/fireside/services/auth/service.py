@@ -13,7 +13,7 @@ from fireside.core.clock import Clock
 from fireside.ports.secret_box import SecretBox, SecretFile
 from fireside.runtime.caching import Cache
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database, DurableService
+from fireside.runtime.durable import Database, DatabaseReadOnlyError, DurableService
 from fireside.runtime.mesh import action
 from fireside.services.auth.accounts import Accounts
 from fireside.services.auth.administration import Administration
@@ -86,7 +86,10 @@ class AuthService(DurableService):
     async def start(self, context: Context) -> None:
         """Load the keys, make what a first start needs, and begin to keep house."""
         await self._signing.load()
-        await self._first_start.prepare(context)
+        try:
+            await self._first_start.prepare(context)
+        except DatabaseReadOnlyError as error:  # who has an account can sign in; the rest waits for the next start
+            log.warning("first_start_put_off", error=error.message)
         self._housekeeping = asyncio.create_task(self._keep_house())
 
     async def stop(self) -> None:

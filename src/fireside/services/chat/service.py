@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from fireside.contracts import chat
 from fireside.contracts.answer import AnswerEvent
@@ -15,7 +15,7 @@ from fireside.ports.conversation_store import ConversationStore
 from fireside.ports.secret_box import SecretBox
 from fireside.ports.separate_conversation_store import SeparateConversationStore
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database, DurableService
+from fireside.runtime.durable import Database, DatabaseReadOnlyError, DurableService
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import action, on_signal, stream_action
 from fireside.runtime.mesh.service import Attachment
@@ -111,7 +111,8 @@ class ChatService(OffersResponses, DurableService):
     async def start(self, context: Context) -> None:
         """Give up what an earlier start left behind, then accept questions."""
         del context
-        await self._housekeeping.give_up_abandoned()
+        with suppress(DatabaseReadOnlyError):  # housekeeping goes on trying
+            await self._housekeeping.give_up_abandoned()
         self._writer.open()
         self._sweeps = asyncio.create_task(self._housekeeping.run_forever())
 
