@@ -7,8 +7,12 @@ import pytest
 from fireside.contracts import explore
 from fireside.contracts.base import Nothing
 from fireside.core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from fireside.runtime.durable import durable_metadata
+from fireside.services.explore import tables
 from fireside.services.explore.curated import curated_models
 from fireside.services.explore.fitting import Machine, fit
+from fireside.testing.durable import schema_differences
+from tests.databases import on_both_databases
 from tests.gguf import model_file
 from tests.services.explore.conftest import GIGABYTE, Shop, running_shop
 from tests.services.explore.servers import ModelServer, sha256
@@ -181,3 +185,8 @@ async def test_only_managers_install_and_remove(stocked: Shop, role: str) -> Non
 async def test_what_names_no_source_is_refused_at_once(shop: Shop, source: str) -> None:
     with pytest.raises(InvalidInputError):
         await shop.begin(shop.admin, source)
+
+
+@on_both_databases
+async def test_the_migrations_make_the_tables_that_the_code_describes(shop: Shop) -> None:
+    assert await schema_differences(shop.service.database, durable_metadata, tables.metadata) == []

@@ -1,0 +1,61 @@
+"""A model's way from a file to an answer, by the command line alone."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fireside.bootstrap.models import default_model_path
+from fireside.testing.process import FiresideProcess, running
+from tests.needs import need
+
+PATIENCE_S = 120.0
+
+
+def fireside(house: FiresideProcess, *words: str) -> Any:
+    """What a command prints as JSON."""
+    command = [sys.executable, "-m", "fireside", "--data", str(house.home), *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def state_of(house: FiresideProcess, name: str) -> str | None:
+    return next((item["state"] for item in fireside(house, "models", "list") if item["name"] == name), None)
+
+
+@pytest.mark.requirement("I6")
+def test_an_installed_model_is_chosen_and_answers_without_a_restart(tmp_path: Path) -> None:
+    file = default_model_path()
+    need(file.is_file(), "the default model: 'make install'")
+    house_folder = tmp_path / "home"
+    (house_folder / "import").mkdir(parents=True)
+    (house_folder / "import" / "own.gguf").write_bytes(file.read_bytes())
+
+    with running(house_folder, {"FIRESIDE_INFERENCE_ENGINE": "off"}) as house:
+        source = f"file:{house_folder}/import/own.gguf"
+        job = fireside(house, "models", "install", source, "--name", "mine")
+        assert (job["state"], job["percent"]) == ("succeeded", 100.0)
+        assert [item["name"] for item in fireside(house, "models", "search", "135m")] == ["smollm2-135m"]
+        assert fireside(house, "models", "search", "135m")[0]["installed"]
+        assert state_of(house, "mine") == "installed"
+        fireside(house, "models", "use", "mine")
+        deadline = time.monotonic() + PATIENCE_S
+        while state_of(house, "mine") != "ready":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        body = {"model": "mine", "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 8}
+        reply = house.call("POST", "/v1/chat/completions", body)
+        assert reply["choices"][0]["message"]["content"].strip()
+        asked = fireside(house, "ask", "Say hello.", "--mode", "general", "--model", "mine")
+        assert asked["model"] == "mine"
+        seen = next(item for item in fireside(house, "models", "list") if item["name"] == "mine")
+        assert (seen["is_default"], seen["family"]) == (True, "smollm2")
+        assert seen["answers"] >= 1
+        fireside(house, "models", "remove", "mine")
+        assert fireside(house, "models", "list") == []
+        assert list((house_folder / "models").glob("??/*")) == []
