@@ -258,6 +258,7 @@ async def test_after_its_time_a_deleted_conversation_is_erased_with_everything_i
         "conversation_tags": 0,
         "messages": 0,
         "answer_events": 0,
+        "stored_responses": 0,
         "feedback": 0,
         "item_words": 1,
     }

@@ -1,6 +1,5 @@
 """The gateway's application on a node with services that say what a test wants; whoever asks has the roles it wants."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,8 +80,6 @@ class FakeInference(Service):
         self.head: inference.ForwardHead | None = inference.ForwardHead(status=200, media_type="application/json")
         self.reply: list[bytes] = [b'{"choices":', b"[]}"]
         self.fails: FiresideError | None = None
-        self.waits: asyncio.Event | None = None
-        self.left = asyncio.Event()
         self.asked: list[inference.Forward] = []
 
     @action(inference.MODELS)
@@ -103,12 +100,6 @@ class FakeInference(Service):
             yield self.head
         for piece in self.reply:
             yield inference.ForwardChunk(data=piece)
-        if self.waits is not None:
-            try:
-                await self.waits.wait()
-            except (asyncio.CancelledError, GeneratorExit):
-                self.left.set()
-                raise
         if self.fails is not None:
             raise self.fails
 

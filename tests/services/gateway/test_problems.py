@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,31 @@ async def test_clients_of_openai_get_the_shape_they_know(door: Door) -> None:
 
     assert reply.status_code == 404
     assert reply.json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("path", "find"),
+    [
+        ("/v1/chat/completions", lambda body: body["error"]["message"]),
+        ("/v1/responses", lambda body: body["error"]["message"]),
+        ("/v1/messages", lambda body: body["error"]["message"]),
+        ("/v1/messages/count_tokens", lambda body: body["error"]["message"]),
+        ("/api/chat", lambda body: body["error"]),
+        ("/api/v1/models", lambda body: body["detail"]),
+    ],
+)
+async def test_limits_and_credentials_are_the_same_in_every_dialect_each_in_its_own_shape(
+    door: Door, path: str, find: Callable[[Any], str]
+) -> None:
+    stranger = await door.get(path, {"authorization": "Bearer fsk_wrong"})
+    error = TooManyRequestsError("slow down", retry_after_s=7, limit=5)
+    limited = problem_response(error, request_id="r", path=path)
+
+    assert stranger.status_code == 401
+    assert find(stranger.json())
+    assert stranger.headers["x-request-id"]
+    assert (limited.status_code, limited.headers["retry-after"]) == (429, "7")
+    assert find(json.loads(bytes(limited.body))) == "slow down"
 
 
 async def test_the_methods_that_are_allowed_are_named(door: Door) -> None:

@@ -30,10 +30,13 @@ class KeepingChat(FakeChat):
 
     def __init__(self) -> None:
         super().__init__()
+        self.full = False
         self.kept: dict[UUID, stored_responses.StoredResponse] = {}
 
     @action(stored_responses.KEEP)
     async def keep(self, context: Context, request: stored_responses.StoredResponse) -> Nothing:
+        if self.full:
+            raise UnavailableError("the disk is full")
         self.kept[request.id] = request
         return Nothing()
 
@@ -183,9 +186,13 @@ async def test_a_response_goes_on_from_one_before(house: House) -> None:
 
 async def test_a_stream_is_kept_before_its_end_is_told(house: House) -> None:
     found = events(await house.ask(model="fireside", stream=True))
-
     kept = (await house.client.get(f"/v1/responses/{found[-1]['response']['id']}")).json()
+    house.chat.full = True
+    told = events(await house.ask(model="fireside", stream=True))
+
     assert kept["output"] == found[-1]["response"]["output"]
+    assert "response.completed" not in [event["type"] for event in told]
+    assert told[-1]["type"] == "response.failed"
 
 
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:

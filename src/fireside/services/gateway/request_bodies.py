@@ -64,4 +64,5 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     reference = fields.get("$ref")
     if isinstance(reference, str):
         return _inlined(definitions[reference.rpartition("/")[2]], definitions)
-    return {name: _inlined(value, definitions) for name, value in fields.items()}
+    by_name = {"discriminator"} if "oneOf" in fields else set[str]()  # it only names the definitions again
+    return {name: _inlined(value, definitions) for name, value in fields.items() if name not in by_name}
