@@ -7,6 +7,8 @@ import pytest
 from fireside.contracts import admin
 from fireside.contracts.base import Nothing
 from fireside.core.errors import ConflictError, FiresideError, ForbiddenError, InvalidInputError, NotFoundError
+from fireside.runtime.durable import event_log
+from fireside.services.admin.model import configuration_in
 from fireside.services.chat.settings import ChatSettings
 from fireside.services.gateway.settings import GatewaySettings
 from tests.databases import on_both_databases
@@ -150,3 +152,21 @@ async def test_reading_and_changing_need_their_permissions(office: Office) -> No
         await office.someone("chat:write").call(admin.CONFIG, Nothing())
     with pytest.raises(ForbiddenError):
         await office.manager.call(admin.LIVE_SETTINGS, Nothing())
+
+
+@pytest.mark.requirement("P14")
+async def test_the_log_tells_how_the_settings_were_at_any_moment_and_each_entry_holds_them_whole(
+    office: Office,
+) -> None:
+    moments = [office.database.clock.now()]
+    for values in ({RATE: "5/minute"}, {ANSWERS: 7}, {RATE: None}):
+        await office.change(values)
+        moments.append(office.database.clock.now())
+
+    seen = list[dict[str, object]]()
+    for moment in moments:
+        async with office.database.read() as session:
+            entries = await event_log.history(session, admin.CONFIGURATION, until=moment)
+        seen.append(dict(configuration_in(entries[-1]).values) if entries else {})
+
+    assert seen == [{}, {RATE: "5/minute"}, {RATE: "5/minute", ANSWERS: 7}, {ANSWERS: 7}]

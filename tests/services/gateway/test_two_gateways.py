@@ -91,7 +91,9 @@ def counted_alone(database: Database) -> Callable[[], RateWindows]:
 def counted_on_redis() -> Callable[[], RateWindows]:
     prefix = f"test-{uuid4().hex}"
     return lambda: SharedOrOwnWindows(
-        shared=RedisRateWindows(f"{need_redis()}?timeout_s=30", prefix=prefix), own=MemoryRateWindows(ManualClock()), clock=ManualClock()
+        shared=RedisRateWindows(f"{need_redis()}?timeout_s=30", prefix=prefix),
+        own=MemoryRateWindows(ManualClock()),
+        clock=ManualClock(),
     )
 
 

@@ -6,7 +6,6 @@ from fireside.runtime.durable.job import Job, JobCancelledError
 from fireside.runtime.durable.job_method import on_job
 from fireside.runtime.durable.job_run import JobRun
 from fireside.runtime.durable.read_models import rebuild
-from fireside.runtime.durable.replay import Replay, Replayed
 from fireside.runtime.durable.service import DurableService
 from fireside.runtime.durable.settings import DurableSettings
 from fireside.runtime.durable.tables import durable_metadata
@@ -22,8 +21,6 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "JobRun",
-    "Replay",
-    "Replayed",
     "UnitOfWork",
     "UtcDateTime",
     "database_url",

@@ -118,12 +118,9 @@ async def read(
     return [_entry(row, session.info[SOURCE]) for row in await session.execute(query)]
 
 
-async def history(
-    session: AsyncSession, aggregate_id: UUID, *, after: int = 0, until: datetime | None = None
-) -> list[EventEnvelope]:
-    """The entries about one aggregate after a version of it, oldest first; with `until`, those stated by then."""
-    query = select(events).where(events.c.aggregate_id == aggregate_id, events.c.aggregate_version > after)
-    query = query.order_by(events.c.aggregate_version)
+async def history(session: AsyncSession, aggregate_id: UUID, *, until: datetime | None = None) -> list[EventEnvelope]:
+    """All entries about one aggregate, oldest first; with `until`, those stated by then."""
+    query = select(events).where(events.c.aggregate_id == aggregate_id).order_by(events.c.aggregate_version)
     if until is not None:
         query = query.where(events.c.occurred_at <= until)
     return [_entry(row, session.info[SOURCE]) for row in await session.execute(query)]

@@ -36,16 +36,6 @@ event_head = Table(
 )
 """One row: whose log this is and where it ends. Locked while entries are added, so that they have no gaps."""
 
-snapshots = Table(
-    "durable_snapshots",
-    durable_metadata,
-    Column("aggregate_id", Uuid, primary_key=True),
-    Column("aggregate_version", BigSequence, primary_key=True, autoincrement=False),
-    Column("occurred_at", UtcDateTime, nullable=False),
-    Column("state", Text, nullable=False),
-)
-"""What some aggregates were after so many facts, when the last of these was stated. Any of them can be made anew."""
-
 relay_cursors = Table(
     "durable_relay_cursors",
     durable_metadata,
