@@ -10,9 +10,12 @@ from fireside.adapters.language_model.anthropic import AnthropicServer
 from fireside.adapters.language_model.model_server import Endpoint, ModelServer
 from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
+from fireside.bootstrap.model_sources import memory_bytes
 from fireside.contracts.explore import InstalledModel
 from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
+from fireside.services.explore.fitting import needed_bytes
+from fireside.services.inference.engine_room import EngineRoom
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.settings import InferenceSettings, ModelApi, ModelServerSettings
@@ -72,6 +75,12 @@ def _embedded(settings: InferenceSettings) -> ServedModel:
     )
 
 
+def make_room(settings: InferenceSettings) -> EngineRoom:
+    """Where engines are loaded."""
+    budget_bytes = settings.memory_bytes or memory_bytes() * 2 // 3
+    return EngineRoom(budget_bytes=budget_bytes, keep_alive_s=settings.keep_alive_s, clock=SystemClock())
+
+
 def make_installed(settings: InferenceSettings, model: InstalledModel) -> ServedModel:
     """An engine for an installed model, not yet started."""
     window = min(model.context_tokens or settings.context_tokens, settings.context_tokens)
@@ -109,6 +118,7 @@ def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str)
         engine=engine,
         size_bytes=model.size_bytes or None,
         family=model.family,
+        memory_bytes=needed_bytes(model.size_bytes, kv_bytes_per_token=model.kv_bytes_per_token, context_tokens=window),
     )
 
 

@@ -14,7 +14,7 @@ from fireside.bootstrap.databases import make_database
 from fireside.bootstrap.environment import SettingsError
 from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.model_sources import make_model_sources, memory_bytes
-from fireside.bootstrap.models import make_catalogue, make_installed
+from fireside.bootstrap.models import make_catalogue, make_installed, make_room
 from fireside.bootstrap.parts import Parts
 from fireside.bootstrap.secrets import local_key_file
 from fireside.bootstrap.vector_index import make_vector_index
@@ -131,7 +131,11 @@ def _vectors(parts: Parts) -> Service:
 
 def _inference(parts: Parts) -> Service:
     settings = parts.book.of(InferenceSettings)
-    return InferenceService(catalogue=make_catalogue(settings), make_installed=partial(make_installed, settings))
+    return InferenceService(
+        catalogue=make_catalogue(settings),
+        room=make_room(settings),
+        make_installed=partial(make_installed, settings),
+    )
 
 
 def _explore(parts: Parts) -> Service:

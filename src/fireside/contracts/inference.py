@@ -15,7 +15,7 @@ from fireside.contracts.base import Action, Contract, Event, Nothing, Signal, St
 ModelRole = Literal["intent", "answer", "summary", "judge"]
 AnswerStyle = Literal["quote", "write"]
 ChatPriority = Literal["interactive", "background"]
-ModelState = Literal["ready", "loading", "failed", "remote"]
+ModelState = Literal["ready", "loading", "failed", "remote", "installed"]
 
 URLS_SETTING = "FIRESIDE_INFERENCE_URLS"
 """The live setting that holds the present addresses of model servers that have moved."""
@@ -87,7 +87,7 @@ class ModelProfile(Contract):
 
     `answer_style`: `quote` for models too small to be trusted with facts, `write` for the others.
     `context_tokens` is the window of one request; prompt and answer share it. `tokens_per_s` and `answers` are what was
-    seen of it since the node's start.
+    seen of it since the node's start. A model whose `state` is `installed` is loaded when somebody asks for it.
     """
 
     name: str

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from fireside.adapters.event_stream.outbox import OutboxEventStream
-from fireside.bootstrap.models import make_catalogue
+from fireside.bootstrap.models import make_catalogue, make_room
 from fireside.contracts.admin import ConfigRefused
 from fireside.contracts.inference import (
     CHAT,
@@ -117,7 +117,10 @@ async def nodes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         monkeypatch.setenv("FIRESIDE_INFERENCE_ENGINE", "off")
         stream, books = OutboxEventStream(), (full_book(), full_book())
         database = Database(database_url, service="admin", stream=stream, settings=QUICK)
-        inference = [InferenceService(catalogue=make_catalogue(book.of(InferenceSettings))) for book in books]
+        inferring = [book.of(InferenceSettings) for book in books]
+        inference = [
+            InferenceService(catalogue=make_catalogue(settings), room=make_room(settings)) for settings in inferring
+        ]
         admin = AdminService(database=database, book=books[0])
         first = await mesh.add("first", follower(books[0]), admin, inference[0], foreign_events=["inference.url.*"])
         second = await mesh.add("second", follower(books[1]), inference[1])

@@ -1,13 +1,11 @@
 """The inference service: names, chains, fallback, and bytes that pass through."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 
 from fireside.contracts.base import Nothing
-from fireside.contracts.explore import SHELF, InstalledModel, ModelRule, ModelsChanged, Shelf
 from fireside.contracts.inference import (
     CHAT,
     FORWARD,
@@ -16,7 +14,6 @@ from fireside.contracts.inference import (
     Chat,
     ChatDelta,
     ChatEnd,
-    ChatMessage,
     ChatQueued,
     Forward,
     ForwardChunk,
@@ -24,49 +21,16 @@ from fireside.contracts.inference import (
     ModelReady,
     ProfileQuery,
 )
-from fireside.core.clock import SystemClock
 from fireside.core.errors import InvalidInputError, NotFoundError, UnavailableError, UpstreamError
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId, new_id
-from fireside.ports.model_engine import EngineAddress, EngineStatus
-from fireside.runtime.mesh import Context, Node, Service, action, on_signal
-from fireside.services.inference.fair_queue import FairQueue
-from fireside.services.inference.model import Catalogue, ServedModel
+from fireside.ports.model_engine import EngineStatus
+from fireside.runtime.mesh import Context, Service, on_signal
+from fireside.services.inference.model import Catalogue
 from fireside.services.inference.service import InferenceService
 from fireside.testing.mesh import local_node
 from fireside.testing.scripted_model import ScriptedModel
-
-HELLO = (ChatMessage(role="user", content="hello there"),)
-
-
-class EngineDouble:
-    """An engine whose state a test sets."""
-
-    def __init__(self, status: EngineStatus) -> None:
-        self.status = status
-        self.calls: list[str] = []
-
-    async def start(self, on_ready: Callable[[], None]) -> None:
-        self.calls.append("start")
-        self.on_ready = on_ready
-
-    async def stop(self) -> None:
-        self.calls.append("stop")
-
-    async def address(self, *, timeout_s: float) -> EngineAddress:
-        return EngineAddress("http://127.0.0.1:1", "")
-
-
-def served(name: str, server: ScriptedModel, *, upstream: str | None = None, engine: EngineDouble | None = None):
-    return ServedModel(
-        name=name,
-        upstream_name=upstream or name,
-        server=server,
-        queue=FairQueue(places=2, most_waiting=2, clock=SystemClock()),
-        answer_style="write",
-        context_tokens=1000,
-        engine=engine,
-    )
+from tests.services.inference.parts import HELLO, EngineDouble, room, served
 
 
 class House:
@@ -84,7 +48,7 @@ class House:
 async def house() -> AsyncIterator[House]:
     first, second = ScriptedModel(), ScriptedModel(script=lambda _: ["second"])
     service = InferenceService(
-        catalogue=Catalogue((served("one", first, upstream="one:latest"), served("two", second)))
+        catalogue=Catalogue((served("one", first, upstream="one:latest"), served("two", second))), room=room()
     )
     someone = user_identity(UserId(new_id()), roles=["user"], permissions=["models:use"])
     async with local_node(service) as node:
@@ -175,7 +139,7 @@ async def test_profiles_tell_what_decides_how_a_model_is_used(house: House) -> N
 
 
 async def test_without_any_model_every_call_says_so() -> None:
-    service = InferenceService(catalogue=Catalogue(()))
+    service = InferenceService(catalogue=Catalogue(()), room=room())
     someone = user_identity(UserId(new_id()), roles=["user"], permissions=["models:use"])
     async with local_node(service) as node:
         context = node.context(identity=someone)
@@ -187,7 +151,7 @@ async def test_without_any_model_every_call_says_so() -> None:
 
 async def test_engines_start_and_stop_with_the_service_and_their_state_is_health() -> None:
     engine = EngineDouble(EngineStatus("loading", "weights"))
-    service = InferenceService(catalogue=Catalogue((served("local", ScriptedModel(), engine=engine),)))
+    service = InferenceService(catalogue=Catalogue((served("local", ScriptedModel(), engine=engine),)), room=room())
 
     async with local_node(service):
         assert engine.calls == ["start"]
@@ -213,7 +177,7 @@ async def test_everyone_hears_of_an_engine_that_became_ready_each_time_it_does()
             self.heard.put_nowait(signal.name)
 
     engine, listener = EngineDouble(EngineStatus("ready")), Listener()
-    service = InferenceService(catalogue=Catalogue((served("local", ScriptedModel(), engine=engine),)))
+    service = InferenceService(catalogue=Catalogue((served("local", ScriptedModel(), engine=engine),)), room=room())
 
     async with local_node(service, listener):
         for _ in range(2):
@@ -256,119 +220,6 @@ async def test_when_too_many_wait_for_a_model_the_next_one_answers(house: House)
     await asyncio.gather(*begun)
     for stream in streams:
         await stream.aclose()
-
-
-class Shelves(Service):
-    """Stands for the explore service: what a test puts on the shelf."""
-
-    name = "explore"
-
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf: Shelf | None = shelf
-
-    @action(SHELF)
-    async def tell(self, context: Context, request: Nothing) -> Shelf:
-        if self.shelf is None:
-            raise UnavailableError("away")
-        return self.shelf
-
-
-def installed(name: str) -> InstalledModel:
-    return InstalledModel(name=name, path=f"/models/{name}", digest="0" * 64, size_bytes=1)
-
-
-class Engines:
-    """Makes engines of installed models, and remembers them."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, EngineDouble] = {}
-        self.servers: dict[str, ScriptedModel] = {}
-
-    def make(self, model: InstalledModel) -> ServedModel:
-        self.made[model.name] = EngineDouble(EngineStatus("ready"))
-        self.servers[model.name] = ScriptedModel(script=lambda _: [model.name, "says"])
-        return served(model.name, self.servers[model.name], engine=self.made[model.name])
-
-
-@asynccontextmanager
-async def ruled_house(shelves: Shelves, engines: Engines) -> AsyncIterator[tuple[Node, ScriptedModel]]:
-    configured = ScriptedModel()
-    service = InferenceService(catalogue=Catalogue((served("one", configured),)), make_installed=engines.make)
-    async with local_node(shelves, service) as node:
-        yield node, configured
-
-
-def person(node: Node, role: str) -> Context:
-    return node.context(identity=user_identity(UserId(new_id()), roles=[role], permissions=["models:use"]))
-
-
-async def names_for(node: Node, role: str) -> list[str]:
-    return [model.name for model in (await person(node, role).call(MODELS, Nothing())).items]
-
-
-async def until_names(node: Node, shelves: Shelves, shelf: Shelf, wanted: list[str]) -> None:
-    """Put this on the shelf, say so, and wait until users have these models."""
-    shelves.shelf = shelf
-    await person(node, "user").broadcast(ModelsChanged())
-    async with asyncio.timeout(10):
-        while await names_for(node, "user") != wanted:
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.requirement("I6", "I13")
-async def test_the_chosen_installed_model_is_loaded_and_the_one_before_stopped_once_nobody_uses_it() -> None:
-    shelves, engines = Shelves(Shelf()), Engines()
-    first = Shelf(rules=(ModelRule(name="Big", is_default=True),), installed=(installed("big"), installed("other")))
-    second = first.model_copy(update={"rules": (ModelRule(name="other", is_default=True),)})
-
-    async with ruled_house(shelves, engines) as (node, _):
-        await until_names(node, shelves, first, ["big", "one"])
-        assert list(engines.made) == ["big"]
-        stream = person(node, "user").stream(CHAT, Chat(messages=HELLO))
-        assert await anext(stream) == ChatDelta(text="big")
-        await until_names(node, shelves, second, ["other", "one"])
-        assert "stop" not in engines.made["big"].calls
-        assert isinstance([item async for item in stream][-1], ChatEnd)
-        async with asyncio.timeout(10):
-            while "stop" not in engines.made["big"].calls:
-                await asyncio.sleep(0.01)
-        profile = await person(node, "user").call(PROFILE, ProfileQuery())
-        assert profile.name == "other"
-        await until_names(node, shelves, Shelf(), ["one"])
-    assert engines.made["other"].calls == ["start", "stop"]
-
-
-@pytest.mark.requirement("I13")
-async def test_a_model_that_is_off_or_for_others_is_absent_and_cannot_be_asked() -> None:
-    shelves, engines = Shelves(Shelf(rules=(ModelRule(name="ONE", roles=("admin",)),))), Engines()
-
-    async with ruled_house(shelves, engines) as (node, configured):
-        assert (await names_for(node, "user"), await names_for(node, "admin")) == ([], ["one"])
-        someone = person(node, "user")
-        with pytest.raises(NotFoundError):
-            await someone.call(PROFILE, ProfileQuery(model="one"))
-        with pytest.raises(NotFoundError):
-            await anext(someone.stream(CHAT, Chat(messages=HELLO, model="one")))
-        with pytest.raises(NotFoundError):
-            await anext(someone.stream(FORWARD, Forward(path="/v1/x", model="one", body=b"{}")))
-        with pytest.raises(UnavailableError):
-            await anext(someone.stream(CHAT, Chat(messages=HELLO)))
-        await until_names(node, shelves, Shelf(), ["one"])
-        assert not configured.prompts
-
-
-async def test_nobody_is_served_while_it_is_not_known_who_may_be_and_everyone_as_before_afterwards() -> None:
-    shelves, engines = Shelves(Shelf()), Engines()
-    shelves.shelf = None
-
-    async with ruled_house(shelves, engines) as (node, _):
-        with pytest.raises(UnavailableError):
-            await names_for(node, "user")
-        shelves.shelf = Shelf()
-        assert await names_for(node, "user") == ["one"]
-        shelves.shelf = None
-        await person(node, "user").broadcast(ModelsChanged())
-        assert await names_for(node, "user") == ["one"]
 
 
 async def test_how_fast_a_model_was_is_seen(house: House) -> None:

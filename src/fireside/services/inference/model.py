@@ -14,8 +14,8 @@ from fireside.services.inference.fair_queue import FairQueue
 class ServedModel:
     """A model that users know as `name` and its server as `upstream_name`.
 
-    `queue` hands out the places of its server. `engine` is set when the model runs on this machine. `answer_style` and
-    `context_tokens` are facts about the model that decide how it is used.
+    `queue` hands out the places of its server. `engine` is set when the model runs on this machine, and needs
+    `memory_bytes` there. `answer_style` and `context_tokens` are facts about the model that decide how it is used.
     """
 
     name: str
@@ -27,13 +27,18 @@ class ServedModel:
     engine: ModelEngine | None = None
     size_bytes: int | None = None
     family: str | None = None
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All served models; the order is the order of preference when nobody names one."""
+    """All served models; the order is the order of preference when nobody names one.
+
+    `named_only` holds names of models that answer nobody who has not asked for them: they would have to be loaded.
+    """
 
     models: tuple[ServedModel, ...]
+    named_only: frozenset[str] = frozenset()
 
     def candidates(self, name: str | None) -> Sequence[ServedModel]:
         """Who may answer: the named model first, then the others in order as its fallbacks.
@@ -41,10 +46,11 @@ class Catalogue:
         Raises:
             UnknownModelError: There is no model of that name.
         """
+        others = [model for model in self.models if model.name not in self.named_only]
         if name is None:
-            return self.models
+            return others
         first = self.get(name)
-        return [first, *(model for model in self.models if model is not first)]
+        return [first, *(model for model in others if model is not first)]
 
     def get(self, name: str) -> ServedModel:
         """The model of that name.

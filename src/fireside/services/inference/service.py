@@ -30,15 +30,21 @@ from fireside.ports.language_model import Completed, Prompt, PromptMessage, Text
 from fireside.ports.model_engine import EngineState
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import Context, Service, action, on_signal, stream_action
+from fireside.services.inference.engine_room import EngineRoom
+from fireside.services.inference.errors import TooLargeForBudgetError
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.serving import MakeInstalled, Seen, Serving
 
 _STATES: dict[EngineState, ModelState] = {
-    "stopped": "failed",
+    "stopped": "installed",
     "loading": "loading",
     "ready": "ready",
     "failed": "failed",
 }
+
+
+_NOT_FOR_THIS_MODEL = (ContextOverflowError, TooLargeForBudgetError)
+"""What another model may be able to do though trying again is of no use."""
 
 
 class InferenceService(Service):
@@ -46,15 +52,16 @@ class InferenceService(Service):
 
     name = "inference"
 
-    def __init__(self, *, catalogue: Catalogue, make_installed: MakeInstalled | None = None) -> None:
+    def __init__(self, *, catalogue: Catalogue, room: EngineRoom, make_installed: MakeInstalled | None = None) -> None:
         """Serve models.
 
         Args:
             catalogue: Those of the settings.
+            room: Where engines are loaded.
             make_installed: Makes the engine of an installed model. Without it nobody is asked which models are
                 installed and who may use which.
         """
-        self._serving = Serving(catalogue, make_installed)
+        self._serving = Serving(catalogue, make_installed, room)
 
     async def start(self, context: Context) -> None:
         """Begin to load the engines; requests wait for them, search does not."""
@@ -71,8 +78,8 @@ class InferenceService(Service):
         self._serving.look_again()
 
     async def health(self) -> Mapping[str, Check]:
-        """One check a model that runs here."""
-        return {f"model {model.name}": _check(model) for model in self._serving.every if model.engine is not None}
+        """One check a model that is loaded here, or should be."""
+        return {f"model {model.name}": _check(model) for model in self._serving.loaded}
 
     @action(PROFILE)
     async def profile(self, context: Context, request: ProfileQuery) -> ModelProfile:
@@ -113,7 +120,7 @@ class InferenceService(Service):
                         yield item
                 return
             except FiresideError as error:
-                if begun or not (error.retryable or isinstance(error, ContextOverflowError)):
+                if begun or not (error.retryable or isinstance(error, _NOT_FOR_THIS_MODEL)):
                     raise
                 failure = error
         raise failure
@@ -122,15 +129,16 @@ class InferenceService(Service):
         self, context: Context, request: Chat, model: ServedModel, *, fallback: bool
     ) -> AsyncGenerator[ChatQueued | ChatDelta | ChatEnd, None]:
         clock, begun = context.dispatcher.clock, None
-        with self._serving.using(model), model.queue.join(_asker(context), request.priority) as ticket:
-            async for place in ticket.wait():
-                yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
-            async with aclosing(model.server.chat(_prompt(request, model))) as items:
-                async for item in items:
-                    begun = clock.monotonic() if begun is None else begun
-                    if isinstance(item, Completed):
-                        self._seen(model).note(item.completion_tokens, clock.monotonic() - begun)
-                    yield _item(item, model=model.name, fallback=fallback)
+        async with self._serving.using(model):
+            with model.queue.join(_asker(context), request.priority) as ticket:
+                async for place in ticket.wait():
+                    yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
+                async with aclosing(model.server.chat(_prompt(request, model))) as items:
+                    async for item in items:
+                        begun = clock.monotonic() if begun is None else begun
+                        if isinstance(item, Completed):
+                            self._seen(model).note(item.completion_tokens, clock.monotonic() - begun)
+                        yield _item(item, model=model.name, fallback=fallback)
 
     @stream_action(FORWARD)
     async def forward(self, context: Context, request: Forward) -> AsyncGenerator[ForwardHead | ForwardChunk, None]:
@@ -143,13 +151,14 @@ class InferenceService(Service):
         """
         model = (await self._serving.for_caller(context)).get(request.model)
         body = _renamed(request, model)
-        with self._serving.using(model), model.queue.join(_asker(context)) as ticket:
-            async for _ in ticket.wait():
-                pass
-            async with model.server.forward(request.path, body) as reply:
-                yield ForwardHead(status=reply.status, media_type=reply.media_type)
-                async for data in reply.chunks:
-                    yield ForwardChunk.model_construct(data=data)
+        async with self._serving.using(model):
+            with model.queue.join(_asker(context)) as ticket:
+                async for _ in ticket.wait():
+                    pass
+                async with model.server.forward(request.path, body) as reply:
+                    yield ForwardHead(status=reply.status, media_type=reply.media_type)
+                    async for data in reply.chunks:
+                        yield ForwardChunk.model_construct(data=data)
 
     def _seen(self, model: ServedModel) -> Seen:
         return self._serving.seen.setdefault(model.name, Seen())

@@ -1,9 +1,8 @@
-"""Which models are served right now, and for whom: those of the settings, and the installed one that was chosen."""
+"""Which models are served right now, and for whom: those of the settings, and those that are installed."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +14,7 @@ from fireside.contracts.inference import ModelReady
 from fireside.core.errors import FiresideError
 from fireside.core.identity import Identity, service_identity
 from fireside.runtime.context import Context
+from fireside.services.inference.engine_room import EngineRoom
 from fireside.services.inference.model import Catalogue, ServedModel
 
 log = structlog.stdlib.get_logger(__name__)
@@ -47,27 +47,35 @@ class Seen:
 class Serving:
     """The models of a node. Without `make_installed`, those of the settings, for everybody."""
 
-    def __init__(self, configured: Catalogue, make_installed: MakeInstalled | None) -> None:
-        """Serve the models of the settings, and what `make_installed` makes of the installed model that is chosen."""
-        self._configured, self._make = configured, make_installed
+    def __init__(self, configured: Catalogue, make_installed: MakeInstalled | None, room: EngineRoom) -> None:
+        """Serve the models of the settings, and what `make_installed` makes of installed ones, loaded in the room."""
+        self._configured, self._make, self._room = configured, make_installed, room
         self._shelf: Shelf | None = None
         self._rules: Mapping[str, ModelRule] = {}
-        self._chosen: tuple[InstalledModel, ServedModel] | None = None
+        self._installed: dict[str, tuple[InstalledModel, ServedModel]] = {}
+        self._default: str | None = None
+        self._announce: Callable[[str], None] = lambda _: None
         self._wake = asyncio.Event()
-        self._in_use: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
         self.seen: dict[str, Seen] = {}
 
     @property
     def every(self) -> tuple[ServedModel, ...]:
-        """All models, the chosen one first."""
-        return (*([self._chosen[1]] if self._chosen else []), *self._configured.models)
+        """All models: those of the settings, then those that are installed."""
+        return (*self._configured.models, *(model for _, model in self._installed.values()))
+
+    @property
+    def loaded(self) -> list[ServedModel]:
+        """Those whose engine is loaded here, or should be."""
+        return [model for model in self.every if model.engine is not None and self._room.has(model)]
 
     async def start(self, context: Context) -> None:
         """Begin to load engines, and to follow what is said about models."""
+        detached = context.detached()
+        self._announce = lambda name: self._spawn(detached.broadcast(ModelReady(name=name)))
         for model in self._configured.models:
-            await self._start(context, model)
+            await self._keep_loaded(model)
         if self._make is not None:
             self._spawn(self._follow(context))
 
@@ -78,7 +86,7 @@ class Serving:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for model in self.every:
-            await _close(model)
+            await self._close(model)
 
     def look_again(self) -> None:
         """Something changed."""
@@ -94,16 +102,12 @@ class Serving:
             await self._refresh(context)
         allowed = [model for model in self.every if self._may_use(context.identity, model.name)]
         allowed.sort(key=lambda model: not self._rule(model.name).is_default)  # the others stay in their order
-        return Catalogue(tuple(allowed))
+        named_only = frozenset(model.name for key, (_, model) in self._installed.items() if key != self._default)
+        return Catalogue(tuple(allowed), named_only)
 
-    @contextmanager
-    def using(self, model: ServedModel) -> Generator[None]:
-        """Keep a model from being unloaded meanwhile."""
-        self._in_use[id(model)] += 1
-        try:
-            yield
-        finally:
-            self._in_use[id(model)] -= 1
+    def using(self, model: ServedModel) -> AbstractAsyncContextManager[None]:
+        """Have a model loaded, and kept from being unloaded meanwhile; raises as `EngineRoom.using` does."""
+        return self._room.using(model, partial(self._announce, model.name))
 
     def _rule(self, name: str) -> ModelRule:
         return self._rules.get(name.lower()) or ModelRule(name=name)
@@ -121,6 +125,7 @@ class Serving:
             except FiresideError as error:
                 log.info("model_rules_not_read", code=error.code)
                 wait_s = _RETRY_S
+            await self._room.tidy()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait_s)
 
@@ -130,49 +135,60 @@ class Serving:
             shelf = await asking.call(SHELF, Nothing())
             self._rules = {rule.name.lower(): rule for rule in shelf.rules}
             self._shelf = shelf
-            await self._choose(context, shelf)
+            self._take_over(shelf)
+            await self._choose()
 
-    async def _choose(self, context: Context, shelf: Shelf) -> None:
-        """Load the installed model that is the default, and unload the one that was."""
-        default = next((rule.name.lower() for rule in shelf.rules if rule.is_default and rule.enabled), None)
+    def _take_over(self, shelf: Shelf) -> None:
+        """Know what is installed now; what is gone, or another file by now, ends once nobody uses it."""
+        assert self._make is not None  # noqa: S101 - only then is there a shelf to look at; narrows the type
         configured = {model.name.lower() for model in self._configured.models}
-        wanted = next((model for model in shelf.installed if model.name.lower() == default), None)
-        if wanted is not None and wanted.name.lower() in configured:
-            wanted = None
-        before = self._chosen
-        if self._make is None or wanted == (before[0] if before else None):
+        there = {model.name.lower(): model for model in shelf.installed if model.name.lower() not in configured}
+        for key, (known, model) in list(self._installed.items()):
+            if there.get(key) != known:
+                del self._installed[key]
+                self._spawn(self._retire(model))
+        for key, model in there.items():
+            if key not in self._installed:
+                self._installed[key] = (model, self._make(model))
+
+    async def _choose(self) -> None:
+        """Keep the default loaded, when it is an installed model; the one before it may be unloaded again."""
+        rules = self._rules.items()
+        default = next(
+            (key for key, rule in rules if rule.is_default and rule.enabled and key in self._installed), None
+        )
+        for key, (_, model) in self._installed.items():
+            if key != default:
+                self._room.keep(model, kept=False)
+        self._default = default
+        if default is not None:
+            await self._keep_loaded(self._installed[default][1])
+
+    async def _keep_loaded(self, model: ServedModel) -> None:
+        if model.engine is None:
             return
-        self._chosen = (wanted, self._make(wanted)) if wanted else None
-        if self._chosen is not None:
-            await self._start(context.detached(), self._chosen[1])
-        if before is not None:
-            self._spawn(self._retire(before[1]))
+        self._room.keep(model)
+        try:
+            await self._room.load(model, partial(self._announce, model.name))
+        except FiresideError as error:
+            log.warning("model_not_loaded", model=model.name, reason=error.message)
 
     async def _retire(self, model: ServedModel) -> None:
         """Stop a model when those that it is answering have their answers."""
         try:
             async with asyncio.timeout(_DRAIN_S):
-                while self._in_use[id(model)]:  # noqa: ASYNC110 - whoever ends tells nobody
+                while self._room.is_used(model):  # noqa: ASYNC110 - whoever ends tells nobody
                     await asyncio.sleep(_DRAIN_LOOK_S)
         except TimeoutError:
             log.info("model_stopped_in_use", model=model.name)
         finally:
-            await _close(model)
+            await self._close(model)
 
-    async def _start(self, context: Context, model: ServedModel) -> None:
-        if model.engine is not None:
-            await model.engine.start(partial(self._announce, context, model.name))
-
-    def _announce(self, context: Context, name: str) -> None:
-        self._spawn(context.broadcast(ModelReady(name=name)))
+    async def _close(self, model: ServedModel) -> None:
+        await model.server.close()
+        await self._room.drop(model)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _close(model: ServedModel) -> None:
-    await model.server.close()
-    if model.engine is not None:
-        await model.engine.stop()

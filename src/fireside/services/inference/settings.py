@@ -51,6 +51,16 @@ class InferenceSettings(BaseSettings):
     parallel: int = Field(default=4, gt=0, description="How many requests the embedded engine generates at once.")
     threads: int = Field(default=0, ge=0, description="Its processor threads; 0 for all cores.")
     prompt_cache_mib: int = Field(default=64, ge=0, description="Its memory for prompts likely to come again, in MiB.")
+    memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Memory for the models that are loaded, in bytes; 0 for two thirds of what the machine has.",
+    )
+    keep_alive_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="How long a model stays loaded that nobody uses, in s; the default stays.",
+    )
     max_waiting: int = Field(
         default=100, ge=0, description="How many requests may wait for a place of one engine or server."
     )

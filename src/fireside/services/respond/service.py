@@ -98,4 +98,4 @@ async def _profile(task: AnswerTask) -> ModelProfile | None:
     except FiresideError:
         task.degraded.append("No language model is available; the documents are quoted.")
         return None
-    return profile if profile.state in {"ready", "remote"} or profile.answer_style == "quote" else None
+    return profile if profile.state in {"ready", "remote", "installed"} or profile.answer_style == "quote" else None
