@@ -91,6 +91,6 @@ def test_errors_are_those_of_the_package(client: Client, house: FiresideProcess)
         stranger.list()
     stranger._client.close()
 
-    assert (unknown.value.status_code, pulled.value.status_code, deleted.value.status_code) == (404, 404, 409)
+    assert (unknown.value.status_code, pulled.value.status_code, deleted.value.status_code) == (404, 502, 409)
     assert refused.value.status_code == 401
     assert client.pull(MODEL).status == "success"

@@ -9,10 +9,18 @@ import httpx
 import orjson
 import pytest
 
+from fireside.contracts import explore
 from fireside.contracts.answer import Token
+from fireside.contracts.base import Contract, Nothing
+from fireside.contracts.jobs import JobRef, JobView, jobs_of
 from fireside.contracts.permissions import ROLES
+from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
 from fireside.core.identity import user_identity
+from fireside.core.ids import JobId
+from fireside.runtime.context import Context
+from fireside.runtime.mesh import Service, action
+from fireside.services.gateway import ollama_pulling
 from tests.services.gateway.gateway_house import USER_ID, FakeChat, FakeEmbeddings, FakeInference, gateway
 
 QUESTION = [{"role": "user", "content": "why?"}]
@@ -25,6 +33,7 @@ class House:
     client: httpx.AsyncClient = field(init=False)
     inference: FakeInference = field(default_factory=FakeInference)
     chat: FakeChat = field(default_factory=FakeChat)
+    explore: "FakeExplore" = field(default_factory=lambda: FakeExplore())
 
     async def post(self, path: str, **body: Any) -> httpx.Response:
         return await self.client.post(path, json={"model": "tiny", **body})
@@ -39,7 +48,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     house = House()
     admin = user_identity(USER_ID, roles=["admin"], permissions=ROLES["admin"])
-    services = (house.inference, house.chat, FakeEmbeddings())
+    services = (house.inference, house.chat, house.explore, FakeEmbeddings())
     async with gateway(*services, page=tmp_path, identity=admin) as house.client:
         yield house
 
@@ -186,22 +195,89 @@ async def test_a_request_without_a_question_only_asks_that_the_model_be_there(ho
     assert house.inference.asked == []
 
 
-async def test_a_model_that_is_there_need_not_be_pulled_and_one_that_is_not_cannot(house: House) -> None:
+class FakeExplore(Service):
+    """Installs in steps that a test sets."""
+
+    name = "explore"
+
+    def __init__(self) -> None:
+        self.asked: list[Contract] = []
+        self.steps: list[dict[str, Any]] = []
+
+    @action(explore.INSTALL)
+    async def install(self, context: Context, request: explore.InstallModel) -> explore.InstallStarted:
+        self.asked.append(request)
+        return explore.InstallStarted(job_id=JobId(USER_ID), source=request.source)
+
+    @action(explore.COPY)
+    async def copy(self, context: Context, request: explore.CopyModel) -> explore.ModelView:
+        self.asked.append(request)
+        return explore.ModelView(name=request.to, state="installed")
+
+    @action(explore.REMOVE)
+    async def remove(self, context: Context, request: explore.ModelRef) -> Nothing:
+        self.asked.append(request)
+        return Nothing()
+
+    @action(jobs_of("explore").get)
+    async def job(self, context: Context, request: JobRef) -> JobView:
+        step = self.steps.pop(0)
+        now = SystemClock().now()
+        return JobView(id=request.id, kind="explore.install", created_at=now, updated_at=now, **step)
+
+
+async def test_a_model_that_is_there_need_not_be_pulled(house: House) -> None:
     assert lines(await house.post("/api/pull")) == [{"status": "success"}]
     assert (await house.post("/api/pull", stream=False)).json() == {"status": "success"}
-    missing = await house.post("/api/pull", model="llama3.2")
-
-    assert missing.status_code == 404
-    assert "llama3.2" in missing.json()["error"]
+    assert house.explore.asked == []
 
 
-async def test_models_are_neither_copied_nor_deleted(house: House) -> None:
-    copied = await house.client.post("/api/copy", json={"source": "tiny", "destination": "other"})
-    deleted = await house.client.request("DELETE", "/api/delete", json={"model": "tiny"})
+@pytest.mark.requirement("I6")
+@pytest.mark.parametrize(
+    ("name", "source", "installed_as"),
+    [
+        ("llama3.2:1b", "ollama:llama3.2:1b", "llama3.2:1b"),
+        ("llama3.2:latest", "ollama:llama3.2", "llama3.2"),
+        ("acme/tiny", "ollama:acme/tiny", None),
+        ("hf.co/acme/tiny-GGUF:Q4_K_M", "hf:acme/tiny-GGUF:Q4_K_M", None),
+    ],
+)
+async def test_a_model_is_pulled_as_an_installation_whose_progress_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str, source: str, installed_as: str | None
+) -> None:
+    monkeypatch.setattr(ollama_pulling, "_LOOK_S", 0)
+    house.explore.steps = [
+        {"state": "queued"},
+        {"state": "running", "percent": 40.5, "stage": "downloading"},
+        {"state": "running", "percent": 40.7, "stage": "downloading"},
+        {"state": "succeeded", "percent": 100},
+    ]
 
-    assert (copied.status_code, deleted.status_code) == (409, 409)
-    assert copied.json()["code"] == "models_are_configured"
-    assert (await house.client.request("DELETE", "/api/delete", json={"model": "x"})).status_code == 404
+    told = lines(await house.post("/api/pull", model=name))
+
+    assert told == [
+        {"status": "pulling manifest"},
+        {"status": "downloading", "total": 100, "completed": 40},
+        {"status": "success"},
+    ]
+    assert house.explore.asked == [explore.InstallModel(source=source, name=installed_as)]
+
+
+async def test_a_pull_that_fails_says_why(house: House) -> None:
+    failed = {"state": "failed", "error": {"message": "no such model"}}
+    house.explore.steps = [failed, failed]
+
+    assert lines(await house.post("/api/pull", model="x")) == [{"error": "no such model"}]
+    whole = await house.post("/api/pull", model="x", stream=False)
+    assert (whole.status_code, whole.json()["error"]) == (502, "no such model")
+
+
+async def test_models_are_copied_and_deleted(house: House) -> None:
+    copied = await house.client.post("/api/copy", json={"source": "tiny", "destination": "other:latest"})
+    deleted = await house.client.request("DELETE", "/api/delete", json={"model": "tiny:latest"})
+
+    assert (copied.status_code, deleted.status_code) == (200, 200)
+    assert house.explore.asked == [explore.CopyModel(name="tiny", to="other"), explore.ModelRef(name="tiny")]
 
 
 @pytest.mark.parametrize(

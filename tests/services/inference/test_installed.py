@@ -85,6 +85,19 @@ async def test_a_model_is_loaded_for_whoever_names_it_and_answers_nobody_else() 
 
 
 @pytest.mark.requirement("I6")
+async def test_a_model_that_came_a_moment_ago_is_found_though_nobody_has_told_yet() -> None:
+    shelves, engines = Shelves(Shelf()), Engines()
+
+    async with ruled_house(shelves, engines) as (node, _):
+        await until_names(node, shelves, Shelf(), ["one"])
+        shelves.shelf = Shelf(installed=(installed("new"),))
+
+        assert await anext(person(node, "user").stream(CHAT, Chat(messages=HELLO, model="new"))) == ChatDelta(
+            text="new"
+        )
+
+
+@pytest.mark.requirement("I6")
 async def test_a_model_that_finds_no_memory_is_replaced_by_the_next_and_the_answer_says_so() -> None:
     shelves = Shelves(Shelf(installed=(installed("big"), installed("huge", size_bytes=1000))))
     engines = Engines(budget_bytes=15)

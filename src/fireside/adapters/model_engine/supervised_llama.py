@@ -90,7 +90,8 @@ class SupervisedLlama:
         if self._state in {"stopped", "failed"}:
             raise UnavailableError(f"the model engine is {self._state}: {self._detail or 'not started'}")
         try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
         except TimeoutError as error:
             raise UnavailableError(f"the model {self._options.model_name} is still loading") from error
         if self._state != "ready":
@@ -150,7 +151,8 @@ class SupervisedLlama:
             process.stdin.write(json.dumps(options).encode() + b"\n")
             await process.stdin.drain()
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), self._watch.load_timeout_s)
+            async with asyncio.timeout(self._watch.load_timeout_s):
+                line = await process.stdout.readline()
         except TimeoutError:
             self._log.append(f"not ready within {self._watch.load_timeout_s:.0f} s")
             return False
@@ -167,7 +169,8 @@ class SupervisedLlama:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._watch.health_timeout_s)) as session:
             while misses < self._watch.misses_until_restart:
                 try:
-                    await asyncio.wait_for(process.wait(), self._watch.health_interval_s)
+                    async with asyncio.timeout(self._watch.health_interval_s):
+                        await process.wait()
                 except TimeoutError:
                     misses = 0 if await self._is_healthy(session) else misses + 1
                 else:
@@ -194,7 +197,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), 2.0)
+        async with asyncio.timeout(2.0):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

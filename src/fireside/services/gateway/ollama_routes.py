@@ -1,21 +1,24 @@
 """`/api`: what clients of Ollama speak."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
+from fireside.contracts import explore
 from fireside.contracts.base import PUBLIC
+from fireside.contracts.explore import CopyModel, ModelRef
 from fireside.contracts.permissions import MODELS_MANAGE, MODELS_USE, route_access
-from fireside.core.errors import ConflictError
+from fireside.core.errors import UpstreamError
 from fireside.runtime.context import Context
 from fireside.services.gateway import ollama_dialect as dialect
 from fireside.services.gateway import ollama_requests as requests
 from fireside.services.gateway.answering import answer, caller
 from fireside.services.gateway.offered import Offered, count_words, embed, offered, rows_of
+from fireside.services.gateway.ollama_pulling import begin_pull, progress_of_pull
 from fireside.services.gateway.request_bodies import json_body, read_json, read_request
 
 _NAMED: dict[str, Any] = {"model": "fireside"}
@@ -23,13 +26,7 @@ _CHAT: dict[str, Any] = {**_NAMED, "messages": [{"role": "user", "content": "Whe
 _PROMPT: dict[str, Any] = {**_NAMED, "prompt": "When does the desk close?"}
 _EMBED: dict[str, Any] = {"model": "all-minilm-l6-v2", "input": ["a cat sits"]}
 _EMBED_ONE: dict[str, Any] = {"model": "all-minilm-l6-v2", "prompt": "a cat sits"}
-_COPY: dict[str, Any] = {"source": "fireside", "destination": "assistant"}
-
-
-class ModelsAreConfiguredError(ConflictError):
-    """Models are not installed, copied or removed here; which there are, the configuration says."""
-
-    code = "models_are_configured"
+_COPY: dict[str, Any] = {"source": "llama3.2", "destination": "assistant"}
 
 
 def routes() -> APIRouter:
@@ -118,40 +115,38 @@ async def embed_text(request: Request) -> dict[str, Any]:
 
 
 async def pull_model(request: Request) -> Response:
-    """Say that a model is there already.
-
-    Raises:
-        NotFoundError: It is not, and cannot be installed from here.
-    """
-    body, _, _ = await _find(request)
-    done = {"status": "success"}
-    if read_request(requests.Pull, body).stream:
-        return Response(dialect.json_line(done), media_type=dialect.NDJSON)
-    return JSONResponse(done)
+    """Install a model, unless it is there already; the installation goes on when its client leaves."""
+    asked = read_request(requests.Pull, read_json(await request.body()))
+    context = caller(request)
+    name = await _local_name(context, asked.named())
+    lines = _there() if name in (await offered(context)).names else None
+    if lines is None:
+        lines = progress_of_pull(context, await begin_pull(context, name))
+    if asked.stream:
+        return StreamingResponse((dialect.json_line(line) async for line in lines), 200, media_type=dialect.NDJSON)
+    last = [line async for line in lines][-1]
+    if "error" in last:
+        raise UpstreamError(last["error"])
+    return JSONResponse(last)
 
 
 async def copy_model(request: Request) -> None:
-    """Refuse: names of models are configured.
-
-    Raises:
-        NotFoundError: There is no such model.
-        ModelsAreConfiguredError: There is.
-    """
+    """Give an installed model a second name."""
     asked = read_request(requests.Copy, read_json(await request.body()))
     context = caller(request)
-    (await offered(context)).require(await _local_name(context, asked.source))
-    raise ModelsAreConfiguredError(model=asked.source)
+    source, to = await _local_name(context, asked.source), asked.destination.removesuffix(dialect.DEFAULT_TAG)
+    await context.call(explore.COPY, CopyModel(name=source, to=to))
 
 
 async def delete_model(request: Request) -> None:
-    """Refuse: which models there are is configured.
+    """Remove an installed model."""
+    asked = read_request(requests.Named, read_json(await request.body()))
+    context = caller(request)
+    await context.call(explore.REMOVE, ModelRef(name=await _local_name(context, asked.named())))
 
-    Raises:
-        NotFoundError: There is no such model.
-        ModelsAreConfiguredError: There is.
-    """
-    _, name, _ = await _find(request)
-    raise ModelsAreConfiguredError(model=name)
+
+async def _there() -> AsyncGenerator[dict[str, Any]]:
+    yield {"status": "success"}
 
 
 async def _find(request: Request) -> tuple[dict[str, Any], str, Offered]:

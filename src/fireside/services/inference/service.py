@@ -89,7 +89,7 @@ class InferenceService(Service):
             UnknownModelError: There is no model of that name.
             UnavailableError: No model is served at all.
         """
-        candidates = (await self._serving.for_caller(context)).candidates(request.model)
+        candidates = (await self._serving.for_caller(context, request.model)).candidates(request.model)
         if not candidates:
             raise UnavailableError("no model is served; see 'fireside doctor'")
         return self._profile(candidates[0])
@@ -110,7 +110,7 @@ class InferenceService(Service):
             UnavailableError: No model of the chain can answer.
         """
         failure: FiresideError = UnavailableError("no model is served; see 'fireside doctor'")
-        candidates = (await self._serving.for_caller(context)).candidates(request.model)
+        candidates = (await self._serving.for_caller(context, request.model)).candidates(request.model)
         for position, model in enumerate(candidates):
             begun = False
             try:
@@ -149,7 +149,7 @@ class InferenceService(Service):
             UnavailableError: Its server cannot be reached.
             OverloadedError: Too many wait for it already.
         """
-        model = (await self._serving.for_caller(context)).get(request.model)
+        model = (await self._serving.for_caller(context, request.model)).get(request.model)
         body = _renamed(request, model)
         async with self._serving.using(model):
             with model.queue.join(_asker(context)) as ticket:

@@ -92,13 +92,17 @@ class Serving:
         """Something changed."""
         self._wake.set()
 
-    async def for_caller(self, context: Context) -> Catalogue:
+    async def for_caller(self, context: Context, name: str | None = None) -> Catalogue:
         """The models that the caller may use, the default first.
+
+        Args:
+            context: Whose they are.
+            name: A model that is asked for. When it is not known it may have come a moment ago: it is looked for again.
 
         Raises:
             UnavailableError: It is not known who may use what, because nobody tells.
         """
-        if self._make is not None and self._shelf is None:
+        if self._make is not None and (self._shelf is None or not self._is_known(name)):
             await self._refresh(context)
         allowed = [model for model in self.every if self._may_use(context.identity, model.name)]
         allowed.sort(key=lambda model: not self._rule(model.name).is_default)  # the others stay in their order
@@ -108,6 +112,9 @@ class Serving:
     def using(self, model: ServedModel) -> AbstractAsyncContextManager[None]:
         """Have a model loaded, and kept from being unloaded meanwhile; raises as `EngineRoom.using` does."""
         return self._room.using(model, partial(self._announce, model.name))
+
+    def _is_known(self, name: str | None) -> bool:
+        return name is None or any(model.name == name for model in self.every)
 
     def _rule(self, name: str) -> ModelRule:
         return self._rules.get(name.lower()) or ModelRule(name=name)
@@ -127,7 +134,8 @@ class Serving:
                 wait_s = _RETRY_S
             await self._room.tidy()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
     async def _refresh(self, context: Context) -> None:
         async with self._changing:
