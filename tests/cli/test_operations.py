@@ -65,7 +65,7 @@ def test_databases_are_migrated_without_a_server(tmp_path: Path) -> None:
     migrated = CommandLine(tmp_path / "new")("migrate", "--json")
 
     assert migrated.code == 0, migrated.err
-    assert migrated.json == {"migrated": ["auth", "admin", "chat", "documents"]}
+    assert migrated.json == {"migrated": ["auth", "admin", "chat", "documents", "explore"]}
 
 
 @pytest.mark.requirement("P5")

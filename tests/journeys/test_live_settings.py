@@ -21,7 +21,7 @@ from fireside.testing.cluster import FiresideCluster, running_cluster
 from fireside.testing.facts import envelope
 from tests.servers import NatsServer, running
 
-NODES = {"one": ("gateway", "auth", "admin", "inference"), "two": ("gateway", "inference")}
+NODES = {"one": ("gateway", "auth", "admin", "explore", "inference"), "two": ("gateway", "inference")}
 CONFIG = "/api/v1/admin/config"
 RATE, URLS = "FIRESIDE_GATEWAY_ANONYMOUS_RATE", "FIRESIDE_INFERENCE_URLS"
 _PATIENCE_S = 60.0

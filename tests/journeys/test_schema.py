@@ -136,4 +136,16 @@ def test_the_document_of_the_schema_is_valid_and_every_body_is_described(server:
     assert {path.rsplit("/", 1)[-1] for path in without_body} <= NEED_NO_BODY
 
 
-NEED_NO_BODY = {"logout", "lock", "unlock", "restore", "stop", "reindex", "cancel", "retry"}
+NEED_NO_BODY = {
+    "logout",
+    "lock",
+    "unlock",
+    "restore",
+    "stop",
+    "reindex",
+    "cancel",
+    "retry",
+    "pause",
+    "resume",
+    "redrive",
+}

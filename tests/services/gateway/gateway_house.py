@@ -14,7 +14,7 @@ from fireside.contracts import chat, embeddings, inference
 from fireside.contracts.answer import AnswerEvent, Final, Source, Token
 from fireside.contracts.base import Nothing
 from fireside.contracts.permissions import ROLES
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, UnavailableError
 from fireside.core.identity import Identity, user_identity
 from fireside.core.ids import ChunkId, DocumentId, UserId, new_id
 from fireside.runtime.context import Context
@@ -81,6 +81,7 @@ class FakeInference(Service):
         self.reply: list[bytes] = [b'{"choices":', b"[]}"]
         self.fails: FiresideError | None = None
         self.asked: list[inference.Forward] = []
+        self.is_absent = False
 
     @action(inference.MODELS)
     async def models(self, context: Context, request: Nothing) -> inference.Models:
@@ -89,6 +90,8 @@ class FakeInference(Service):
 
     @action(inference.PROFILE)
     async def profile(self, context: Context, request: inference.ProfileQuery) -> inference.ModelProfile:
+        if self.is_absent:
+            raise UnavailableError("no model is served")
         return (await self.models(context, Nothing())).items[0]
 
     @stream_action(inference.FORWARD)

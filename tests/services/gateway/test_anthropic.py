@@ -238,3 +238,13 @@ async def test_a_server_that_cannot_count_is_asked_for_one_token(house: House) -
     assert counted.json() == {"input_tokens": 5}
     assert house.inference.asked[-1].path == "/v1/chat/completions"
     assert house.inference.last_body["max_tokens"] == 1
+
+
+async def test_without_a_model_the_pipelines_tokens_are_estimated(house: House) -> None:
+    house.inference.is_absent = True
+    question = [{"role": "user", "content": "word " * 100}]
+
+    counted = await house.client.post("/v1/messages/count_tokens", json={"model": "fireside", "messages": question})
+
+    assert 100 <= counted.json()["input_tokens"] <= 200
+    assert house.inference.asked == []

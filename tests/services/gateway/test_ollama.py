@@ -288,6 +288,8 @@ async def test_models_are_copied_and_deleted(house: House) -> None:
         ("/api/generate", {"prompt": "x", "suffix": "y"}),
         ("/api/generate", {"prompt": "x", "options": {"seed": "y"}}),
         ("/api/show", {"model": ""}),
+        ("/api/copy", {"source": "tiny", "destination": ""}),
+        ("/api/pull", {"model": "x" * 2000}),
     ],
 )
 async def test_a_wrong_request_is_refused_in_ollamas_shape(house: House, path: str, body: Any) -> None:

@@ -10,6 +10,7 @@ from fireside.contracts.explore import InstallModel
 from fireside.contracts.jobs import JobRef, JobView, jobs_of
 from fireside.core.ids import JobId
 from fireside.runtime.context import Context
+from fireside.services.gateway.request_bodies import read_request
 
 _LOOK_S = 0.25
 _HUB = re.compile(r"(?:https?://)?(?:hf\.co|huggingface\.co)/")
@@ -25,7 +26,7 @@ async def begin_pull(context: Context, name: str) -> JobId:
     """
     hub = _HUB.match(name)
     source = f"hf:{name[hub.end() :]}" if hub else f"ollama:{name}"
-    wanted = InstallModel(source=source, name=name if _NAME.fullmatch(name) else None)
+    wanted = read_request(InstallModel, {"source": source, "name": name if _NAME.fullmatch(name) else None})
     return (await context.call(explore.INSTALL, wanted)).job_id
 
 

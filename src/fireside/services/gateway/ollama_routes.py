@@ -135,7 +135,7 @@ async def copy_model(request: Request) -> None:
     asked = read_request(requests.Copy, read_json(await request.body()))
     context = caller(request)
     source, to = await _local_name(context, asked.source), asked.destination.removesuffix(dialect.DEFAULT_TAG)
-    await context.call(explore.COPY, CopyModel(name=source, to=to))
+    await context.call(explore.COPY, read_request(CopyModel, {"name": source, "to": to}))
 
 
 async def delete_model(request: Request) -> None:
