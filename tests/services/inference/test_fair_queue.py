@@ -135,6 +135,17 @@ async def test_a_long_wait_is_told_again_so_that_nobody_takes_it_for_an_end(monk
     assert told == [0, 0, 0]
 
 
+async def test_a_request_that_takes_longer_than_usual_is_expected_to_go_on() -> None:
+    clock = ManualClock()
+    line = queue(clock)
+    line.join("a")
+    waiting = line.join("b")
+    before = line.place_of(waiting).expected_wait_s
+    clock.pass_time(seconds=60)
+
+    assert (before, line.place_of(waiting).expected_wait_s) == (5.0, 60.0)
+
+
 async def test_who_gives_up_waiting_leaves_the_line() -> None:
     line = queue(ManualClock())
     running = line.join("a")

@@ -23,7 +23,7 @@ class Place:
 
     Attributes:
         ahead: How many requests come before it.
-        expected_wait_s: How long that takes if requests take as long as the last ones did.
+        expected_wait_s: How long that takes if requests take as long as the last ones did, or as one that runs already does.
     """
 
     ahead: int
@@ -91,7 +91,7 @@ class FairQueue:
         self._clock = clock
         self._users: dict[Hashable, _User] = {}
         self._waiting: list[Ticket] = []
-        self._running = 0
+        self._running: set[Ticket] = set()
         self._joined = 0
         self._usual_s = _FIRST_GUESS_S
 
@@ -101,10 +101,10 @@ class FairQueue:
         Raises:
             OverloadedError: As many as may are waiting already.
         """
-        has_room = self._places is None or self._running < self._places
+        has_room = self._places is None or len(self._running) < self._places
         if not has_room and len(self._waiting) >= self._most_waiting:
             raise OverloadedError(
-                f"{self._running} requests are being answered and {self._most_waiting} wait already; try again later",
+                f"{len(self._running)} requests are being answered and {self._most_waiting} wait already; try again later",
                 retry_after_s=max(1, round(self._usual_s)),
             )
         self._joined += 1
@@ -125,7 +125,7 @@ class FairQueue:
         else:
             took_s = self._clock.monotonic() - ticket.began_s
             self._usual_s += _NEWEST_WEIGHS * (took_s - self._usual_s)
-            self._running -= 1
+            self._running.remove(ticket)
             user.running -= 1
             user.used_s += took_s
         if not user.running and not user.waiting:
@@ -137,16 +137,20 @@ class FairQueue:
     def place_of(self, ticket: Ticket) -> Place:
         """Where a waiting request stands now."""
         ahead = sum(self._order(other) < self._order(ticket) for other in self._waiting)
-        return Place(ahead, round((ahead + 1) * self._usual_s / (self._places or 1), 1))
+        now = self._clock.monotonic()
+        longest_s = max(
+            (now - running.began_s for running in self._running if running.began_s is not None), default=0.0
+        )
+        return Place(ahead, round((ahead + 1) * max(self._usual_s, longest_s) / (self._places or 1), 1))
 
     def _admit(self) -> None:
-        while self._waiting and (self._places is None or self._running < self._places):
+        while self._waiting and (self._places is None or len(self._running) < self._places):
             ticket = min(self._waiting, key=self._order)
             self._waiting.remove(ticket)
             user = self._users[ticket.user]
             user.waiting -= 1
             user.running += 1
-            self._running += 1
+            self._running.add(ticket)
             ticket.began_s = self._clock.monotonic()
             ticket.moved.set()
 
