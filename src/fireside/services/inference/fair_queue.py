@@ -23,7 +23,8 @@ class Place:
 
     Attributes:
         ahead: How many requests come before it.
-        expected_wait_s: How long that takes if requests take as long as the last ones did, or as one that runs already does.
+        expected_wait_s: How long that takes if requests take as long as the last ones did, or as one that runs already
+            does.
     """
 
     ahead: int
@@ -91,7 +92,7 @@ class FairQueue:
         self._clock = clock
         self._users: dict[Hashable, _User] = {}
         self._waiting: list[Ticket] = []
-        self._running: set[Ticket] = set()
+        self._running: dict[Ticket, float] = {}
         self._joined = 0
         self._usual_s = _FIRST_GUESS_S
 
@@ -104,7 +105,7 @@ class FairQueue:
         has_room = self._places is None or len(self._running) < self._places
         if not has_room and len(self._waiting) >= self._most_waiting:
             raise OverloadedError(
-                f"{len(self._running)} requests are being answered and {self._most_waiting} wait already; try again later",
+                f"{len(self._running)} requests are being answered, and {self._most_waiting} wait already",
                 retry_after_s=max(1, round(self._usual_s)),
             )
         self._joined += 1
@@ -125,7 +126,7 @@ class FairQueue:
         else:
             took_s = self._clock.monotonic() - ticket.began_s
             self._usual_s += _NEWEST_WEIGHS * (took_s - self._usual_s)
-            self._running.remove(ticket)
+            del self._running[ticket]
             user.running -= 1
             user.used_s += took_s
         if not user.running and not user.waiting:
@@ -138,9 +139,7 @@ class FairQueue:
         """Where a waiting request stands now."""
         ahead = sum(self._order(other) < self._order(ticket) for other in self._waiting)
         now = self._clock.monotonic()
-        longest_s = max(
-            (now - running.began_s for running in self._running if running.began_s is not None), default=0.0
-        )
+        longest_s = now - min(self._running.values(), default=now)
         return Place(ahead, round((ahead + 1) * max(self._usual_s, longest_s) / (self._places or 1), 1))
 
     def _admit(self) -> None:
@@ -150,8 +149,7 @@ class FairQueue:
             user = self._users[ticket.user]
             user.waiting -= 1
             user.running += 1
-            self._running.add(ticket)
-            ticket.began_s = self._clock.monotonic()
+            ticket.began_s = self._running[ticket] = self._clock.monotonic()
             ticket.moved.set()
 
     def _order(self, ticket: Ticket) -> tuple[int, float, int]:
