@@ -16,7 +16,7 @@ run: install ## Start everything on http://127.0.0.1:8080
 
 test: $(VENV)/.tested ## Run the tests; skips what this machine cannot start and says so
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --reruns 1 -rR --cov --cov-report= -q $(PYTEST_ARGS)
 
 check: $(VENV)/.checked ## Lint, types, import rules, duplication, and the coverage of the last `make test`
 	$(BIN)/ruff check .
