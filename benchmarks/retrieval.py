@@ -38,6 +38,7 @@ from fireside.services.vectors.service import VectorsService
 from fireside.testing.mesh import local_node
 
 NAMES = UUID("018f0000-0000-7000-8000-000000000000")
+GENERATION = "benchmark"
 MODES = {"hybrid": (True, True), "meaning": (True, False), "words": (False, True)}
 
 
@@ -121,7 +122,7 @@ async def index_pages(context: Context, embedder: OpenVinoMiniLm, pages: Iterabl
                     vectors=rows,
                 )
             )
-        await context.call(vectors.UPSERT, vectors.UpsertChunks(chunks=tuple(entries)))
+        await context.call(vectors.UPSERT, vectors.UpsertChunks(chunks=tuple(entries), generation=GENERATION))
     return found
 
 
@@ -137,7 +138,7 @@ async def find_pages(
     by_meaning, by_words = MODES[mode]
     vector = (await embedder.embed([question])).astype("<f4").tobytes() if by_meaning else b""
     scope = vectors.SearchScope(collection_ids=(SHARED_ID,))
-    request = vectors.SearchChunks(scope=scope, text=question if by_words else "", vector=vector)
+    request = vectors.SearchChunks(scope=scope, text=question if by_words else "", vector=vector, generation=GENERATION)
     candidates = (await context.call(vectors.SEARCH, request)).items
     ranked = rank_passages(question, candidates, found)
     return list(dict.fromkeys(found[item.chunk_id].document.path for item in ranked[:40]))[:10]
@@ -160,7 +161,7 @@ async def run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with local_node(VectorsService(index=QdrantEdgeIndex(Path(folder)))) as node:
             context = node.context(identity=service_identity("documents"))
-            prepare = vectors.PrepareGeneration(generation="benchmark", dimensions=embedder.dimensions)
+            prepare = vectors.PrepareGeneration(generation=GENERATION, dimensions=embedder.facts.dimensions)
             await context.call(vectors.PREPARE, prepare)
             found = await index_pages(context, embedder, pages)
             print(f"{len(pages)} pages, {len(found)} chunks, {len(questions)} questions: nDCG@10 / recall@5")

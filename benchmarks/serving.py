@@ -9,8 +9,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fireside.testing.process import FiresideProcess
@@ -18,6 +19,15 @@ from fireside.testing.process import FiresideProcess
 SERVER_CORE, CLIENT_CORE = 0, 1
 NO_LIMIT = "1000000/minute"
 _PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to measure: where it is, what its clients send, and its process."""
+
+    url: str
+    headers: Mapping[str, str]
+    pid: int
 
 
 def pin(core: int) -> None:
@@ -46,22 +56,43 @@ def headers_of(house: FiresideProcess) -> dict[str, str]:
 @contextmanager
 def scripted_server(*, pause_ms: float = 0.0) -> Iterator[str]:
     """A server of a scripted model; yields its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--port", str(port), "--pause-ms", str(pause_ms)]
-    command = [sys.executable, "-m", "fireside.testing.scripted_model", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with _beside("fireside.testing.scripted_model", ["--pause-ms", str(pause_ms)]) as target:
+        yield target.url
+
+
+@contextmanager
+def mock_upstream(*, pause_ms: float = 0.0) -> Generator[Target]:
+    """A model's server that costs next to nothing, on the core of the clients."""
+    with _beside("benchmarks.mock_upstream", ["--pause-ms", str(pause_ms)]) as target:
+        yield target
+
+
+@contextmanager
+def _beside(module: str, options: Sequence[str]) -> Generator[Target]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, "--port", str(port), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: pin(CLIENT_CORE),
+    )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url + "/v1/models")
-        yield url
+        wait_for(url + "/v1/models")
+        yield Target(url, {"content-type": "application/json"}, process.pid)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait_for(url: str) -> None:
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_for(url: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         try:
@@ -81,6 +112,15 @@ def with_server(url: str, *, style: str = "write") -> dict[str, str]:
         "FIRESIDE_GATEWAY_USER_RATE": NO_LIMIT,
         "FIRESIDE_GATEWAY_CREDENTIAL_RATE": NO_LIMIT,
     }
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process and all its children have taken, in seconds."""
+    ticks = 0
+    for each in _family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> float:

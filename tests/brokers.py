@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiormq
 
 from fireside.testing.cluster import free_port
+from fireside.testing.orphans import guard, release
 from tests.needs import need, need_program
 
 SHARED = {
@@ -48,6 +49,7 @@ class OwnServer:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
+        guard(self._process.pid)
         async with asyncio.timeout(START_S):
             while not await self._answers():
                 assert self._process.returncode is None, f"{self._command[0]} ended at once"
@@ -59,6 +61,7 @@ class OwnServer:
         if process is not None:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+            release(process.pid)
 
     def pause(self) -> None:
         """Stop it where it stands: its connections stay, and nothing is read or written."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 from fireside.testing.cluster import free_port
 
@@ -12,11 +13,12 @@ class Line:
     """A proxy for TCP in a thread of its own.
 
     Attributes:
-        port: Where it listens on 127.0.0.1.
+        host: Where it listens.
+        port: There.
     """
 
-    def __init__(self, server_port: int) -> None:
-        self.port = free_port()
+    def __init__(self, server_port: int, host: str) -> None:
+        self.host, self.port = host, free_port()
         self._server_port = server_port
         self._loop = asyncio.new_event_loop()
         self._passes = asyncio.Event()
@@ -25,6 +27,11 @@ class Line:
         self._listens = threading.Event()
         self._pumps = set[asyncio.Task[None]]()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def to(self, url: str) -> str:
+        """The URL of a server, with this line in its place."""
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        return url.replace(host, f"{self.host}:{self.port}", 1)
 
     def start(self) -> None:
         """Begin, and return once it listens."""
@@ -49,7 +56,7 @@ class Line:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        async with await asyncio.start_server(self._accept, "127.0.0.1", self.port):
+        async with await asyncio.start_server(self._accept, self.host, self.port):
             self._listens.set()
             await self._ends.wait()
             for pump in self._pumps:
@@ -82,9 +89,9 @@ class Line:
 
 
 @contextmanager
-def line_to(port: int) -> Generator[Line]:
-    """A line to a server on 127.0.0.1, inside the context."""
-    line = Line(port)
+def line_to(port: int, host: str = "127.0.0.1") -> Generator[Line]:
+    """A line from an address of this machine to a server on 127.0.0.1, inside the context."""
+    line = Line(port, host)
     line.start()
     try:
         yield line

@@ -18,6 +18,7 @@ import pytest
 
 from fireside.runtime.durable import Database
 from fireside.testing.cluster import free_port
+from fireside.testing.orphans import guard, release
 from tests.needs import need
 
 PROGRAMS = Path(os.environ.get("FIRESIDE_TEST_POSTGRESQL_PROGRAMS", "/usr/lib/postgresql/15/bin"))
@@ -127,6 +128,7 @@ class OwnCluster:
         command += ["-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if fsync else 'off'}"]
         command += ["-c", "max_connections=100"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres())
+        guard(self.process.pid)
         deadline = monotonic() + 30
         while True:
             try:
@@ -143,6 +145,7 @@ class OwnCluster:
         if self.process is not None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(30)
+            release(self.process.pid)
             self.process = None
 
 

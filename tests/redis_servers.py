@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from fireside.testing.cluster import free_port
+from fireside.testing.orphans import guard, release
 from tests.needs import need, need_program
 
 REDIS_URL = os.environ.get("FIRESIDE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -58,12 +59,14 @@ class RedisServer:
             command = [command[0], str(config), *self._options, *common[:6]]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        guard(self._process.pid)
 
     def kill(self) -> None:
         """End it as a power failure would."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(10)
+            release(self._process.pid)
             self._process = None
 
     def freeze(self) -> None:

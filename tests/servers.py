@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fireside.testing.cluster import free_port
+from fireside.testing.orphans import guard, release
 from tests.needs import need, need_program
 
 _PATIENCE_S = 90.0
@@ -69,6 +70,7 @@ class OwnServer:
                 stderr=log,
                 start_new_session=True,
             )
+        guard(self._process.pid)
         deadline = time.monotonic() + _PATIENCE_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -132,6 +134,7 @@ class OwnServer:
         # what it started may outlive it
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        release(process.pid)
 
 
 class RedisServer(OwnServer):

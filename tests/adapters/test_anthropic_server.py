@@ -13,13 +13,14 @@ from fireside.core.errors import (
     ContextOverflowError,
     FiresideError,
     InvalidInputError,
+    KeyRefusedError,
     TooManyRequestsError,
     UnavailableError,
     UpstreamError,
 )
 from fireside.core.openai_wire import ChunkCutter
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
-from tests.adapters.upstream import Upstream, running_upstream
+from tests.adapters.upstream import Upstream
 
 PROMPT = Prompt(
     model="claude",
@@ -48,12 +49,6 @@ def text(*pieces: str) -> list[dict[str, Any]]:
 def end(reason: str) -> list[dict[str, Any]]:
     delta = {"stop_reason": reason, "stop_sequence": None}
     return [{"type": "message_delta", "delta": delta, "usage": {"output_tokens": 7}}, {"type": "message_stop"}]
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with running_upstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture
@@ -211,7 +206,6 @@ async def test_streamed_tool_calls_come_as_chunks(upstream: Upstream, server: An
     ("status", "kind", "expected"),
     [
         (400, "invalid_request_error", InvalidInputError),
-        (401, "authentication_error", UpstreamError),
         (429, "rate_limit_error", TooManyRequestsError),
         (500, "api_error", UpstreamError),
         (529, "overloaded_error", UnavailableError),
@@ -275,4 +269,17 @@ async def test_what_anthropic_does_not_offer_is_refused_and_not_left_out(
 async def test_other_requests_than_chats_are_refused(server: AnthropicServer) -> None:
     with pytest.raises(InvalidInputError):
         async with server.forward("/v1/embeddings", b"{}"):
+            pass
+
+
+async def test_a_refused_key_is_told_without_the_words_of_the_server(
+    upstream: Upstream, server: AnthropicServer
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "invalid x-api-key: sk-secret"}}, status=401)
+
+    upstream.handler = refuse
+
+    with pytest.raises(KeyRefusedError, match=r"refuses the key \(401\)$"):
+        async for _ in server.chat(PROMPT):
             pass

@@ -19,20 +19,15 @@ from fireside.core.errors import (
     ContextOverflowError,
     FiresideError,
     InvalidInputError,
+    ModelGoneError,
     TooManyRequestsError,
     UnavailableError,
     UpstreamError,
 )
 from fireside.ports.language_model import Completed, Prompt, PromptMessage, TextDelta
-from tests.adapters.upstream import Upstream, running_upstream
+from tests.adapters.upstream import Upstream
 
 PROMPT = Prompt(model="m", messages=(PromptMessage("user", "hello"),), stop=("x",), max_tokens=5)
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with running_upstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture
@@ -115,7 +110,7 @@ async def test_a_server_that_hung_up_before_it_answered_is_asked_once_more(
     ("status", "expected"),
     [
         (400, InvalidInputError),
-        (404, InvalidInputError),
+        (404, ModelGoneError),
         (429, TooManyRequestsError),
         (500, UpstreamError),
         (503, UnavailableError),

@@ -76,7 +76,9 @@ async def test_each_service_has_a_database_of_its_own(
     tmp_path: Path, postgresql_server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls = {service: await asyncio.to_thread(postgresql_server.create) for service in ("auth", "chat")}
-    urls |= {service: f"sqlite:///{tmp_path}/{service}.sqlite" for service in ("admin", "documents", "explore")}
+    urls |= {
+        service: f"sqlite:///{tmp_path}/{service}.sqlite" for service in ("admin", "documents", "explore", "usage")
+    }
     for service, url in urls.items():
         monkeypatch.setenv(f"FIRESIDE_{service.upper()}_DATABASE_URL", url)
 

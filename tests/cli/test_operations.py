@@ -65,7 +65,7 @@ def test_databases_are_migrated_without_a_server(tmp_path: Path) -> None:
     migrated = CommandLine(tmp_path / "new")("migrate", "--json")
 
     assert migrated.code == 0, migrated.err
-    assert migrated.json == {"migrated": ["auth", "admin", "chat", "documents", "explore"]}
+    assert migrated.json == {"migrated": ["auth", "admin", "chat", "documents", "explore", "usage"]}
 
 
 @pytest.mark.requirement("P5")
@@ -95,6 +95,13 @@ def test_a_data_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
     assert started.code == 1
     assert f"FIRESIDE_HOME: the data folder {tmp_path / 'file' / 'home'} cannot be used" in started.err
+
+
+def test_the_data_folder_may_be_named_after_the_command(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    started = CommandLine(tmp_path).alone("up", "--port", "0", "--data", str(tmp_path / "file" / "later"))
+
+    assert f"FIRESIDE_HOME: the data folder {tmp_path / 'file' / 'later'} cannot be used" in started.err
 
 
 def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:

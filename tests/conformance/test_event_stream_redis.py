@@ -102,6 +102,31 @@ async def test_what_a_group_has_not_acknowledged_is_never_trimmed(
     assert stuck.sequences == list(range(1, 2501))
 
 
+async def test_what_a_member_has_read_ahead_goes_in_order_to_the_one_after_it(
+    connect: Connect, client: Redis, address: tuple[str, str]
+) -> None:
+    busy, after, stream = asyncio.Event(), Collector(), await connect()
+
+    async def receive(_: Sequence[EventEnvelope]) -> None:
+        busy.set()
+        await asyncio.Event().wait()
+
+    leaving = await stream.subscribe("group", frozenset({TOPIC}), receive)
+    await published(stream, *range(1, 501))
+    await busy.wait()
+
+    async def delivered() -> int:
+        return (await client.xpending(key(address), "group"))["pending"]
+
+    async with asyncio.timeout(20):
+        while await delivered() < 400:
+            await asyncio.sleep(0.01)
+    await leaving.close()
+    await (await connect()).subscribe("group", frozenset({TOPIC}), after.receive)
+    await until(lambda: len(after.sequences) == 500)
+    assert after.sequences == list(range(1, 501))
+
+
 async def test_a_stream_without_groups_stays_bounded(connect: Connect, client: Redis, address: tuple[str, str]) -> None:
     stream = await connect()
     for start in range(0, 16_000, 1000):

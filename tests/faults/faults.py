@@ -105,6 +105,16 @@ async def _cut_database(setting: Setting) -> None:
     await fetch_all(setting.database_url, f"SELECT pg_terminate_backend(pid) {others}")
 
 
+def _part(setting: ClusterSetting) -> None:
+    assert setting.machine is not None
+    setting.machine.part()
+
+
+def _join(setting: ClusterSetting) -> None:
+    assert setting.machine is not None
+    setting.machine.join()
+
+
 async def _nothing(_: Setting) -> None:
     """It mends itself."""
 
@@ -121,6 +131,7 @@ FAULTS_OF_A_CLUSTER: tuple[Fault[ClusterSetting], ...] = (
     away("Redis killed", lambda s: s.redis.kill(), lambda s: s.redis.start()),
     Fault("connections of PostgreSQL cut", _cut_database, _nothing),
 )
+PARTED = away("the machine of chat-2 parted", _part, _join, spared=True)
 FAULTS_OF_A_WHOLE_NODE: tuple[Fault[WholeNodeSetting], ...] = (
     away("RabbitMQ killed", lambda s: s.rabbitmq.kill(), lambda s: s.rabbitmq.start()),
     away("RabbitMQ paused", lambda s: s.rabbitmq.pause(), lambda s: s.rabbitmq.resume()),

@@ -8,12 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from benchmarks.serving import scripted_server, with_server
 
-from fireside.testing.cluster import FiresideCluster, running_cluster
+from fireside.testing.cluster import FiresideCluster, Place, running_cluster
 from tests.line import Line, line_to
+from tests.machine import Machine, can_make_machines, new_machine
 from tests.postgresql import OwnCluster, PostgresqlServer, new_cluster
 from tests.servers import MongoServer, NatsServer, RabbitServer, RedisServer, running
 
@@ -24,7 +26,7 @@ NODES = {
     "chat-2": ("chat", "think", "act", "respond"),
     "inference-1": ("inference",),
     "inference-2": ("inference",),
-    "documents": ("documents", "explore"),
+    "documents": ("documents", "explore", "usage"),
     "vectors": ("vectors", "embeddings"),
 }
 GATEWAYS = ("gateway-1", "gateway-2")
@@ -75,11 +77,13 @@ class ClusterSetting(Setting):
 
     Attributes:
         line: Over which chat-2, and nobody else, reaches NATS.
+        machine: On which chat-2 runs; None where network namespaces cannot be made.
     """
 
     nats: NatsServer
     redis: RedisServer
     line: Line
+    machine: Machine | None
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,16 @@ def cluster_setting(folder: Path, postgresql: PostgresqlServer) -> Generator[Clu
     with ExitStack() as stack:
         nats = stack.enter_context(running(NatsServer(folder)))
         redis = stack.enter_context(running(RedisServer(folder)))
-        line = stack.enter_context(line_to(nats.port))
+        machine = stack.enter_context(new_machine()) if can_make_machines() else None
+        place, outside = Place(), "127.0.0.1"
+        if machine is not None:
+            place, outside = Place(machine.command, machine.inside), machine.outside
         database_url = postgresql.create()
         stack.callback(postgresql.drop, database_url)
+        line, to_redis, to_database = (
+            stack.enter_context(line_to(port, outside))
+            for port in (nats.port, redis.port, urlsplit(database_url).port or 5432)
+        )
         environment = {
             **_with_models(stack),
             **_QUICK,
@@ -108,9 +119,16 @@ def cluster_setting(folder: Path, postgresql: PostgresqlServer) -> Generator[Clu
             "FIRESIDE_DATABASE_URL": database_url,
         }
         own = {name: {"FIRESIDE_MESH_STOP_TIMEOUT_S": str(GATEWAY_STOP_S)} for name in GATEWAYS}
-        own["chat-2"] = _over(f"nats://127.0.0.1:{line.port}")
-        cluster = stack.enter_context(running_cluster(folder / "home", NODES, environment=environment, own=own))
-        setting = ClusterSetting(cluster, GATEWAYS, database_url, nats, redis, line)
+        own["chat-2"] = {
+            **_over(line.to(nats.url)),
+            "FIRESIDE_CACHE_URL": to_redis.to(redis.url),
+            "FIRESIDE_DATABASE_URL": to_database.to(database_url),
+        }
+        places = {"chat-2": place}
+        cluster = stack.enter_context(
+            running_cluster(folder / "home", NODES, environment=environment, own=own, places=places)
+        )
+        setting = ClusterSetting(cluster, GATEWAYS, database_url, nats, redis, line, machine)
         _index(setting, "travel.md", TRAVEL)
         yield setting
 

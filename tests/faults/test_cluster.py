@@ -1,4 +1,4 @@
-"""Nodes of a cluster for tests end with the program that started them, however that ends."""
+"""Nodes and servers for tests end with the program that started them, however that ends."""
 
 import os
 import signal
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need_program
+
 _PROGRAM = """
 import pathlib, sys, time
 from fireside.testing.cluster import running_cluster
@@ -16,6 +18,18 @@ from fireside.testing.cluster import running_cluster
 with running_cluster(pathlib.Path(sys.argv[1]), {"thinker": ["think"]}, environment={}) as cluster:
     print(cluster.nodes["thinker"].pid, flush=True)
     time.sleep(600)
+"""
+_SERVER_PROGRAM = """
+import pathlib, sys, threading, time
+from tests.servers import RedisServer
+
+server = RedisServer(pathlib.Path(sys.argv[1]))
+thread = threading.Thread(target=server.start)
+thread.start()
+thread.join()
+server.pause()
+print(server.pid, flush=True)
+time.sleep(600)
 """
 _PATIENCE_S = 60.0
 
@@ -29,16 +43,18 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-def test_no_node_outlives_a_test_run_that_was_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _PROGRAM, str(tmp_path / "home")]
+@pytest.mark.parametrize("source", [pytest.param(_PROGRAM, id="node"), pytest.param(_SERVER_PROGRAM, id="server")])
+def test_nothing_outlives_a_test_run_that_was_killed(tmp_path: Path, source: str) -> None:
+    need_program("redis-server")
+    command = [sys.executable, "-c", source, str(tmp_path / "home")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
-        node = int(program.stdout.readline())
-        assert is_alive(node)
+        pid = int(program.stdout.readline())
+        assert is_alive(pid)
 
         os.kill(program.pid, signal.SIGKILL)
 
     deadline = time.monotonic() + _PATIENCE_S
-    while is_alive(node):
-        assert time.monotonic() < deadline, "the node is still there"
+    while is_alive(pid):
+        assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)

@@ -29,6 +29,7 @@ from fireside.runtime.health import Health
 from fireside.runtime.live import SettingsBook
 from fireside.services.gateway.app import create_app
 from fireside.services.gateway.probes import Probes
+from tests.boxes import BOX
 from tests.journeys.matrix_callers import ADMIN_EMAIL, PASSWORD, Caller, People
 from tests.journeys.matrix_objects import SEARCHED_WORD, SECRET_WORD, SEEN_BY_MANAGERS, Belongings
 from tests.journeys.matrix_operations import (
@@ -236,7 +237,7 @@ def test_what_the_document_does_not_show_is_known_here() -> None:
         return Health("ok", {})
 
     app = create_app(
-        routers=make_routers(SettingsBook(read_settings)), probes=Probes(healthy, lambda: b""), page=web_page()
+        routers=make_routers(SettingsBook(read_settings), BOX), probes=Probes(healthy, lambda: b""), page=web_page()
     )
 
     assert set(_hidden(app.routes)) == {

@@ -25,6 +25,17 @@ OWN_FIELDS: dict[str, Any] = {
     "background_tasks": {"title_generation": True},
     "user": {"name": "Ada", "id": "u-1", "email": "ada@example.org", "role": "admin"},
 }
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "calculate_timestamp",
+            "description": "Get the current Unix timestamp, adjusted by days.",
+            "parameters": {"properties": {"days_ago": {"default": 0, "type": "integer"}}, "type": "object"},
+        },
+    }
+]
+"""Open WebUI 0.12 offers tools of its own with every chat."""
 OWN_HEADERS = {"X-OpenWebUI-User-Name": "Ada", "X-OpenWebUI-User-Id": "u-1", "X-OpenWebUI-Chat-Id": "c-1"}
 
 
@@ -52,6 +63,7 @@ def test_an_openai_connection_streams_a_chat_whatever_else_is_sent(house: Firesi
         "temperature": 0.7,
         "top_p": 0.9,
         "max_tokens": 40,
+        "tools": TOOLS,
         **OWN_FIELDS,
     }
     media_type, *found, done = lines(house, "/v1/chat/completions", body)
@@ -90,6 +102,7 @@ def test_an_ollama_connection_streams_a_chat(house: FiresideProcess) -> None:
         "stream": True,
         "options": {"temperature": 0.7, "num_ctx": 4096},
         "keep_alive": "5m",
+        "tools": TOOLS,
         **OWN_FIELDS,
     }
     media_type, *found = lines(house, "/api/chat", body)

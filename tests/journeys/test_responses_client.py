@@ -26,7 +26,7 @@ def test_the_pipeline_answers_with_citations_whole_and_streamed(client: OpenAI) 
         final = stream.get_final_response()
 
     assert "4:30" in whole.output_text
-    assert whole.output[0].content[0].annotations[0].type == "file_citation"
+    assert whole.output[0].content[0].annotations[0].type == "url_citation"
     assert final.output_text == told.strip()
     assert final.status == "completed"
 

@@ -137,6 +137,8 @@ def test_the_document_of_the_schema_is_valid_and_every_body_is_described(server:
 
 
 NEED_NO_BODY = {
+    "load",
+    "unload",
     "logout",
     "lock",
     "unlock",

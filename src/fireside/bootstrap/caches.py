@@ -1,4 +1,4 @@
-"""The cache and the windows of rate limits for each URL scheme."""
+"""The cache, the windows of rate limits and the counters of usage for each URL scheme."""
 
 import importlib.util
 from urllib.parse import urlsplit
@@ -6,13 +6,16 @@ from urllib.parse import urlsplit
 from fireside.adapters.cache.memory import MemoryCache
 from fireside.adapters.cache.tiered import TieredCache
 from fireside.adapters.rate_windows.memory import MemoryRateWindows
+from fireside.adapters.usage_counters.memory import MemoryUsageCounters
 from fireside.bootstrap.environment import SettingsError, read_settings
 from fireside.bootstrap.settings import Settings
 from fireside.core.clock import Clock
 from fireside.core.errors import InvalidInputError
 from fireside.ports.cache import NodeCacheStore, SharedCacheStore
 from fireside.ports.rate_windows import RateWindows
+from fireside.ports.usage_counters import UsageCounters
 from fireside.runtime.caching import Cache, CacheSettings
+from fireside.runtime.metering import SharedOrOwnCounters
 from fireside.runtime.metrics import Metrics
 from fireside.services.gateway.shared_windows import SharedOrOwnWindows
 
@@ -39,13 +42,39 @@ def make_rate_windows(settings: Settings, *, clock: Clock) -> SharedOrOwnWindows
     Raises:
         SettingsError: There are no windows for this scheme, or its library is not installed.
     """
-    variable = "FIRESIDE_LIMITS_URL" if settings.limits_url else "FIRESIDE_CACHE_URL"
-    url = settings.limits_url or settings.cache_url
+    variable, url = _limits_url(settings)
     if urlsplit(url).scheme == "memory":
         return None
     return SharedOrOwnWindows(
         shared=_redis_windows(url, variable, prefix=_prefix(settings)), own=MemoryRateWindows(clock), clock=clock
     )
+
+
+def make_usage_counters(settings: Settings, *, clock: Clock) -> UsageCounters:
+    """The counters of usage, where rate limits are counted too; in memory when nodes share none.
+
+    Raises:
+        SettingsError: There are no counters for this scheme, or its library is not installed.
+    """
+    variable, url = _limits_url(settings)
+    own = MemoryUsageCounters(clock)
+    if urlsplit(url).scheme == "memory":
+        return own
+    _require_redis(variable, url, "limits")
+    from fireside.adapters.usage_counters.redis import RedisUsageCounters  # noqa: PLC0415 - needs the extra
+
+    try:
+        shared = RedisUsageCounters(url, prefix=_prefix(settings))
+    except InvalidInputError as error:
+        raise SettingsError(f"{variable}: {error.message}") from error
+    return SharedOrOwnCounters(shared=shared, own=own, clock=clock)
+
+
+def _limits_url(settings: Settings) -> tuple[str, str]:
+    """Where limits are counted, and the variable that says so."""
+    if settings.limits_url:
+        return "FIRESIDE_LIMITS_URL", settings.limits_url
+    return "FIRESIDE_CACHE_URL", settings.cache_url
 
 
 def _redis_cache(settings: Settings) -> SharedCacheStore:

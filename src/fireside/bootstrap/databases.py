@@ -14,7 +14,7 @@ from fireside.ports.event_stream import EventStream
 from fireside.runtime.durable import Database, DurableSettings, database_url
 from fireside.runtime.durable.urls import InvalidDatabaseUrlError
 
-SERVICES_WITH_DATABASES = ("auth", "admin", "chat", "documents", "explore")
+SERVICES_WITH_DATABASES = ("auth", "admin", "chat", "documents", "explore", "usage")
 SERVICES_WITH_JOBS = ("documents", "explore")
 
 _FIELDS: dict[str, Any] = {

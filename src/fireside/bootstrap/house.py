@@ -39,6 +39,7 @@ async def open_house(parts: Parts, *, only: Sequence[str] | None = None) -> Asyn
         ),
     )
     node.add(SettingsFollower(book=parts.book, settings=read_settings(FollowingSettings)))
+    node.add(parts.meter)
     for service in make_services(parts, only):
         node.add(service)
     try:
@@ -52,3 +53,4 @@ async def open_house(parts: Parts, *, only: Sequence[str] | None = None) -> Asyn
         await parts.cache.aclose()
         if parts.windows is not None:
             await parts.windows.aclose()
+        await parts.meter.counters.aclose()

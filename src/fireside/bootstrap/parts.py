@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fireside.bootstrap.caches import make_cache, make_rate_windows
+from fireside.bootstrap.caches import make_cache, make_rate_windows, make_usage_counters
 from fireside.bootstrap.data_folder import make_data_folder
 from fireside.bootstrap.environment import file_origins, read_settings
 from fireside.bootstrap.event_streams import make_event_stream
@@ -15,6 +15,7 @@ from fireside.ports.event_stream import EventStream
 from fireside.ports.secret_box import SecretBox
 from fireside.runtime.caching import Cache
 from fireside.runtime.live import FollowingSettings, SettingsBook
+from fireside.runtime.metering import Meter, MeteringSettings, SharedOrOwnCounters
 from fireside.runtime.metrics import Metrics
 from fireside.services.gateway.shared_windows import SharedOrOwnWindows
 
@@ -35,6 +36,7 @@ class Parts:
         metrics: Where to count.
         cache: Keeps results for a while.
         clock: Tells the time.
+        meter: Holds calls of models to limits, and counts what they use.
         windows: Where rate limits are counted that nodes share; None when each counts alone.
     """
 
@@ -46,6 +48,7 @@ class Parts:
     metrics: Metrics
     cache: Cache
     clock: Clock
+    meter: Meter
     windows: SharedOrOwnWindows | None = None
     forget: list[Forget] = field(default_factory=lambda: list[Forget]())
 
@@ -58,18 +61,25 @@ def make_parts(settings: Settings, *, announce_setup: Callable[[str], None]) -> 
         KeyRingError: The keys of the data folder cannot be read or made.
     """
     make_data_folder(settings.folder)
-    clock, metrics = SystemClock(), Metrics()
+    clock, metrics, book = SystemClock(), Metrics(), _book(settings)
     return Parts(
         settings=settings,
-        book=_book(settings),
+        book=book,
         stream=make_event_stream(settings.event_stream_url, namespace=settings.namespace),
         box=secret_box(settings, clock),
         announce_setup=announce_setup,
         metrics=metrics,
         cache=make_cache(settings, metrics=metrics, clock=clock),
         clock=clock,
+        meter=_meter(settings, book, clock),
         windows=make_rate_windows(settings, clock=clock),
     )
+
+
+def _meter(settings: Settings, book: SettingsBook, clock: Clock) -> Meter:
+    counters = make_usage_counters(settings, clock=clock)
+    check = counters.check if isinstance(counters, SharedOrOwnCounters) else None
+    return Meter(settings=book.of(MeteringSettings), counters=counters, clock=clock, check=check)
 
 
 def _book(settings: Settings) -> SettingsBook:

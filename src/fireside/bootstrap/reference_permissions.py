@@ -4,11 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from fireside.adapters.secret_box.aes_gcm import AesGcmSecretBox
+from fireside.adapters.secret_box.key_ring import KeyRing
 from fireside.bootstrap.databases import SERVICES_WITH_JOBS
 from fireside.bootstrap.environment import read_settings
 from fireside.bootstrap.routers import make_routers, web_page
 from fireside.contracts.base import PUBLIC, SIGNED_IN
 from fireside.contracts.permissions import ACCESS_FIELD, PERMISSIONS, ROLE_DESCRIPTIONS, ROLES
+from fireside.core.clock import SystemClock
 from fireside.runtime.health import Health
 from fireside.runtime.live import SettingsBook
 from fireside.services.gateway import job_routes
@@ -74,5 +77,8 @@ def _document() -> Mapping[str, Any]:
     async def health() -> Health:
         return Health("ok", {})
 
-    routers = [*make_routers(SettingsBook(read_settings)), job_routes.routes(SERVICES_WITH_JOBS)]
+    routers = [
+        *make_routers(SettingsBook(read_settings), AesGcmSecretBox(KeyRing(()).with_new_key(now=SystemClock().now()))),
+        job_routes.routes(SERVICES_WITH_JOBS),
+    ]
     return create_app(routers=routers, probes=Probes(health, bytes), page=web_page()).openapi()

@@ -127,7 +127,7 @@ def make_application(node: Node, parts: Parts) -> ASGIApp:
     parts.cache.listen(telling_users(authenticator.forget))
     app = create_app(
         routers=[
-            *make_routers(parts.book),
+            *make_routers(parts.book, parts.box),
             job_routes.routes(SERVICES_WITH_JOBS),
             dead_letter_routes.routes(SERVICES_WITH_DATABASES),
         ],
@@ -139,6 +139,7 @@ def make_application(node: Node, parts: Parts) -> ASGIApp:
         make_context=node.context,
         settings=settings,
         windows=parts.windows or MemoryRateWindows(parts.clock),
+        metrics=parts.metrics,
         page_files=web.FILES,
     )
     return guard.around(app)

@@ -6,16 +6,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fireside.adapters.document_parser.isolated import IsolatedDocumentParser
-from fireside.adapters.embedder.openvino_minilm import OpenVinoMiniLm
+from fireside.adapters.model_engine.notes_file import NotesFile
 from fireside.adapters.model_files.folder import FolderModelFiles
 from fireside.adapters.object_store.folder import FolderObjectStore
 from fireside.bootstrap.conversations import make_conversation_store
 from fireside.bootstrap.databases import make_database
+from fireside.bootstrap.embedders import make_embedders
 from fireside.bootstrap.environment import SettingsError
 from fireside.bootstrap.every_setting import every_settings_class
 from fireside.bootstrap.model_sources import make_model_sources, memory_bytes
 from fireside.bootstrap.models import make_catalogue, make_installed, make_room
 from fireside.bootstrap.parts import Parts
+from fireside.bootstrap.providers import Connector
 from fireside.bootstrap.secrets import local_key_file
 from fireside.bootstrap.vector_index import make_vector_index
 from fireside.ports.object_store import ObjectStore
@@ -36,10 +38,12 @@ from fireside.services.explore.settings import ExploreSettings
 from fireside.services.gateway.service import GatewayService
 from fireside.services.inference.service import InferenceService
 from fireside.services.inference.settings import InferenceSettings
+from fireside.services.inference.warm_start import WarmStart
 from fireside.services.respond.service import RespondService
 from fireside.services.respond.settings import RespondSettings
 from fireside.services.think.service import ThinkService
 from fireside.services.think.settings import ThinkSettings
+from fireside.services.usage.service import UsageService
 from fireside.services.vectors.service import VectorsService
 from fireside.services.vectors.settings import VectorsSettings
 
@@ -118,10 +122,14 @@ def _object_store(parts: Parts) -> ObjectStore:
 
 def _embeddings(parts: Parts) -> Service:
     settings = parts.book.of(EmbeddingsSettings)
-    embedder = OpenVinoMiniLm(threads=settings.threads)
     shared = None if parts.settings.cache_url.startswith("memory:") else parts.cache
     return EmbeddingsService(
-        embedder=embedder, settings=settings, clock=parts.clock, metrics=parts.metrics, shared=shared
+        embedders=make_embedders(settings),
+        settings=settings,
+        clock=parts.clock,
+        metrics=parts.metrics,
+        meter=parts.meter,
+        shared=shared,
     )
 
 
@@ -131,10 +139,17 @@ def _vectors(parts: Parts) -> Service:
 
 def _inference(parts: Parts) -> Service:
     settings = parts.book.of(InferenceSettings)
+    connector = Connector(
+        settings=settings, box=parts.box, clock=parts.clock, metrics=parts.metrics, node_id=parts.settings.node_id
+    )
+    providers, remote = connector.connect_fixed()
     return InferenceService(
-        catalogue=make_catalogue(settings),
+        catalogue=make_catalogue(settings, remote),
         room=make_room(settings),
+        meter=parts.meter,
         make_installed=partial(make_installed, settings),
+        warm_start=WarmStart(NotesFile(parts.settings.folder / "inference.json")),
+        providers=providers,
     )
 
 
@@ -148,6 +163,11 @@ def _explore(parts: Parts) -> Service:
         clock=parts.clock,
         memory_bytes=memory_bytes,
     )
+
+
+def _usage(parts: Parts) -> Service:
+    database = make_database(parts.settings, "usage", stream=parts.stream)
+    return UsageService(database=database, meter=parts.meter, clock=parts.clock)
 
 
 def _think(parts: Parts) -> Service:
@@ -165,6 +185,7 @@ def _respond(parts: Parts) -> Service:
 _FACTORIES: dict[str, Callable[[Parts], Service]] = {
     "auth": _auth,
     "admin": _admin,
+    "usage": _usage,
     "explore": _explore,
     "inference": _inference,
     "embeddings": _embeddings,

@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     )
     limits_url: str = Field(
         default="",
-        description="Where rate limits are counted, memory:// or redis://...; FIRESIDE_CACHE_URL when empty.",
+        description="Where rate limits and limits of usage are counted, memory:// or redis://...; "
+        "FIRESIDE_CACHE_URL when empty.",
     )
     conversations_url: str = Field(
         default="",

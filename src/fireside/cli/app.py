@@ -7,7 +7,20 @@ import typer
 from typer.core import TyperGroup
 
 from fireside import __version__
-from fireside.cli import accounts, asking, configuration, documents, ingesting, jobs, models, operations, serving
+from fireside.cli import (
+    accounts,
+    asking,
+    configuration,
+    documents,
+    embeddings,
+    ingesting,
+    jobs,
+    limits,
+    models,
+    operations,
+    providers,
+    serving,
+)
 from fireside.cli.connection import CommandError
 from fireside.cli.output import complain
 from fireside.cli.session import Session
@@ -48,11 +61,15 @@ def build() -> typer.Typer:
     ingesting.add_commands(app)
     documents.add_commands(app)
     operations.add_commands(app)
+    limits.add_commands(app)
     app.add_typer(documents.commands(), name="documents", help="What was ingested.")
     app.add_typer(models.commands(), name="models", help="Language models.")
+    app.add_typer(providers.commands(), name="providers", help="Servers of models, and who answers for what.")
+    app.add_typer(embeddings.commands(), name="embeddings", help="The model that documents are searched with.")
     app.add_typer(accounts.user_commands(), name="users", help="People who use this Fireside.")
     app.add_typer(accounts.key_commands(), name="keys", help="Your API keys.")
     app.add_typer(configuration.commands(), name="config", help="Settings, also while Fireside runs.")
+    app.add_typer(limits.commands(), name="limits", help="How much of models may be used, and what they cost.")
     app.add_typer(jobs.commands(), name="jobs", help="Long work: indexing and the like.")
     return app
 

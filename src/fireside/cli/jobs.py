@@ -52,18 +52,23 @@ def watch(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Follow a job to its end with a progress bar."""
 
     async def work(connection: Connection) -> dict[str, Any]:
-        last: dict[str, Any] = {}
-        with progress_bar() as progress:
-            bar = progress.add_task("")
-            async for view in progress_of(connection, job_id):
-                last = view
-                progress.update(bar, completed=view["percent"], description=view["stage"] or view["kind"])
-        return last
+        return await follow(connection, job_id)
 
     job = session_of(ctx).call(work)
     print_done(job, f"{job['id']}: {job['state']}", as_json=as_json)
     if job["state"] != "succeeded":
         raise CommandError(f"the job {job['state']}: {(job.get('error') or {}).get('message') or 'no reason given'}")
+
+
+async def follow(connection: Connection, job_id: str, title: str = "") -> dict[str, Any]:
+    """Show a progress bar until a job has ended; returns how it ended."""
+    last: dict[str, Any] = {}
+    with progress_bar() as progress:
+        bar = progress.add_task(title)
+        async for view in progress_of(connection, job_id):
+            last = view
+            progress.update(bar, completed=view["percent"], description=view["stage"] or view["state"])
+    return last
 
 
 async def progress_of(connection: Connection, job_id: str) -> AsyncIterator[dict[str, Any]]:

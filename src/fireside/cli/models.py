@@ -6,8 +6,8 @@ from urllib.parse import quote
 import typer
 
 from fireside.cli.connection import CommandError, Connection
-from fireside.cli.jobs import progress_of
-from fireside.cli.output import AsJson, console, print_done, print_json, print_table, progress_bar, size
+from fireside.cli.jobs import follow
+from fireside.cli.output import AsJson, console, print_done, print_json, print_table, size
 from fireside.cli.session import session_of
 
 _MODELS = "/api/v1/models"
@@ -22,6 +22,9 @@ def commands() -> typer.Typer:
     app.command("install")(install)
     app.command("remove")(remove)
     app.command("use")(use)
+    app.command("set")(set_model)
+    app.command("load")(load)
+    app.command("unload")(unload)
     return app
 
 
@@ -108,13 +111,7 @@ def install(
     async def work(connection: Connection) -> dict[str, Any]:
         body = {"source": source, "name": name, "sha256": sha256, "anyway": anyway}
         started = await connection.json("POST", f"{_MODELS}/install", body)
-        last: dict[str, Any] = {}
-        with progress_bar() as progress:
-            bar = progress.add_task(source)
-            async for view in progress_of(connection, started["job_id"]):
-                last = view
-                progress.update(bar, completed=view["percent"], description=view["stage"] or view["state"])
-        return last
+        return await follow(connection, started["job_id"], source)
 
     job = session_of(ctx).call(work)
     if as_json:
@@ -145,6 +142,60 @@ def use(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
     model = session_of(ctx).call(work)
     print_done(model, f"{model['name']} answers from now on, as soon as it is loaded", as_json=as_json)
+
+
+def set_model(  # noqa: PLR0913 - the options of a command
+    ctx: typer.Context,
+    name: Name,
+    pinned: Annotated[bool | None, typer.Option(help="Loaded at the start, and never unloaded.")] = None,
+    context_tokens: Annotated[int | None, typer.Option(help="Its window, in tokens; 0 for the setting's.")] = None,
+    parallel: Annotated[int | None, typer.Option(help="Answers at once; 0 for the setting's.")] = None,
+    keep_alive_s: Annotated[float | None, typer.Option(help="Stay unused, in s; below 0 for the setting's.")] = None,
+    priority: Annotated[str | None, typer.Option(help="low, normal or high: low ones make room first.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set how an installed model is run; what is not named stays as it is."""
+    said = {
+        "pinned": pinned,
+        "context_tokens": context_tokens,
+        "parallel": parallel,
+        "keep_alive_s": keep_alive_s,
+        "priority": priority,
+    }
+
+    async def work(connection: Connection) -> Any:
+        async for item in connection.items(_MODELS, everything=True):
+            if item["name"].lower() == name.lower():
+                run = item["run"] | {key: value for key, value in said.items() if value is not None}
+                return await connection.json("PATCH", _place(name), {"run": _without_resets(run)})
+        raise CommandError(f"there is no model {name!r}")
+
+    model = session_of(ctx).call(work)
+    print_done(model, f"{model['name']} is run so from its next load on", as_json=as_json)
+
+
+def _without_resets(run: dict[str, Any]) -> dict[str, Any]:
+    """The options of which something is said: no window and no place, or a time before now, take back what was."""
+    least = {"context_tokens": 1, "parallel": 1, "keep_alive_s": 0}
+    return {key: value for key, value in run.items() if value is not None and value >= least.get(key, value)}
+
+
+def load(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Begin to load a model."""
+    _tell(ctx, name, "load", as_json=as_json)
+
+
+def unload(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Give back the memory of a model that nobody uses at the moment."""
+    _tell(ctx, name, "unload", as_json=as_json)
+
+
+def _tell(ctx: typer.Context, name: str, what: str, *, as_json: bool) -> None:
+    async def work(connection: Connection) -> Any:
+        return await connection.json("POST", f"{_place(name)}/{what}")
+
+    model = session_of(ctx).call(work)
+    print_done(model, f"{model['name']}: {model['state']}", as_json=as_json)
 
 
 def _place(name: str) -> str:

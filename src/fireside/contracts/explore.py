@@ -12,13 +12,29 @@ from uuid import UUID
 from pydantic import Field
 
 from fireside.contracts.base import INTERNAL, Action, Contract, Event, Nothing, Signal
-from fireside.contracts.inference import AnswerStyle, ModelState
+from fireside.contracts.inference import AnswerStyle, ModelKind, ModelRole, ModelState
 from fireside.contracts.permissions import MODELS_MANAGE, MODELS_USE
+from fireside.contracts.providers import ServedProvider
 from fireside.core.ids import JobId, UserId
 
 Tag = str
 ModelName = str
 NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._:-]{0,99}$"
+
+
+class RunOptions(Contract):
+    """How engines run a model; None leaves a choice to the settings of the inference service.
+
+    `pinned`: loaded when a node starts and never unloaded. `context_tokens` is its window, `parallel` how many requests
+    are answered at once, `keep_alive_s` how long it stays without one. Of models that nobody uses, those of low
+    `priority` make room first.
+    """
+
+    pinned: bool = False
+    context_tokens: int | None = Field(default=None, ge=256, le=2**24)
+    parallel: int | None = Field(default=None, ge=1, le=256)
+    keep_alive_s: float | None = Field(default=None, ge=0)
+    priority: Literal["low", "normal", "high"] = "normal"
 
 
 class Fit(Contract):
@@ -50,6 +66,7 @@ class ModelView(Contract):
     roles: tuple[str, ...] | None = None
     tags: tuple[Tag, ...] = ()
     detail: str = ""
+    kind: ModelKind = "chat"
     answer_style: AnswerStyle = "write"
     context_tokens: int | None = None
     family: str | None = None
@@ -66,6 +83,7 @@ class ModelView(Contract):
     tokens_per_s: float | None = None
     answers: int = 0
     fit: Fit | None = None
+    run: RunOptions = RunOptions()
 
 
 class ListModels(Contract):
@@ -170,13 +188,17 @@ class CopyModel(Contract):
 
 
 class ChangeModel(Contract):
-    """Change what is said about a model; what is None stays. `roles` empty opens it to everybody."""
+    """Change what is said about a model; what is None stays. `roles` empty opens it to everybody.
+
+    `run` replaces all that was said of running it.
+    """
 
     name: str
     enabled: bool | None = None
     tags: tuple[Tag, ...] | None = Field(default=None, max_length=50)
     roles: tuple[str, ...] | None = Field(default=None, max_length=50)
     is_default: bool | None = None
+    run: RunOptions | None = None
 
 
 class InstallRef(Contract):
@@ -186,12 +208,13 @@ class InstallRef(Contract):
 
 
 class ModelRule(Contract):
-    """Who may use a model, and whether it answers when nobody names one."""
+    """Who may use a model, whether it answers when nobody names one, and how it is run."""
 
     name: ModelName
     enabled: bool = True
     roles: tuple[str, ...] | None = None
     is_default: bool = False
+    run: RunOptions = RunOptions()
 
     def allows(self, roles: Collection[str]) -> bool:
         """Whether somebody with these roles may use it."""
@@ -199,7 +222,10 @@ class ModelRule(Contract):
 
 
 class InstalledModel(Contract):
-    """A file that an engine can load. `path` is where explore has it: nodes that host inference share the folder."""
+    """A file that an engine can load. `path` is where explore has it: nodes that host inference share the folder.
+
+    `window_tokens` and `parallel` are what an administrator wants, as in `RunOptions`.
+    """
 
     name: ModelName
     path: str
@@ -209,13 +235,18 @@ class InstalledModel(Contract):
     context_tokens: int | None = None
     kv_bytes_per_token: int | None = None
     answer_style: AnswerStyle = "write"
+    kind: ModelKind = "chat"
+    window_tokens: int | None = None
+    parallel: int | None = None
 
 
 class Shelf(Contract):
-    """Everything that who runs models must know."""
+    """Everything that who runs models must know. `chains`: the models of a role, the first that can answers."""
 
     rules: tuple[ModelRule, ...] = ()
     installed: tuple[InstalledModel, ...] = ()
+    providers: tuple[ServedProvider, ...] = ()
+    chains: dict[ModelRole, tuple[str, ...]] = Field(default_factory=lambda: dict[ModelRole, tuple[str, ...]]())
 
 
 class ModelsChanged(Signal):

@@ -11,11 +11,14 @@ from pydantic import Field
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Action, Contract, Event, Nothing, Signal, StreamAction
+from fireside.contracts.permissions import MODELS_MANAGE
 
 ModelRole = Literal["intent", "answer", "summary", "judge"]
 AnswerStyle = Literal["quote", "write"]
 ChatPriority = Literal["interactive", "background"]
 ModelState = Literal["ready", "loading", "failed", "remote", "installed"]
+ModelKind = Literal["chat", "embedding", "rerank"]
+"""What a model is made for: to answer, to turn texts into vectors, to rank texts by a question."""
 
 URLS_SETTING = "FIRESIDE_INFERENCE_URLS"
 """The live setting that holds the present addresses of model servers that have moved."""
@@ -66,13 +69,18 @@ class ChatDelta(Contract):
 
 
 class ChatEnd(Contract):
-    """The model has finished. `fallback` tells that another model than the one asked for answered."""
+    """The model has finished. `fallback` tells that another model than the one asked for answered.
+
+    Then `instead_of` is the one that should have, and `reason` says in a few words why it did not.
+    """
 
     type: Literal["end"] = "end"
     model: str
     finish_reason: str
     usage: Usage = Usage()
     fallback: bool = False
+    instead_of: str | None = None
+    reason: str = ""
 
 
 class ProfileQuery(Contract):
@@ -94,12 +102,27 @@ class ModelProfile(Contract):
     state: ModelState
     answer_style: AnswerStyle
     context_tokens: int
+    kind: ModelKind = "chat"
     detail: str = ""
     family: str | None = None
     quantisation: str | None = None
     size_bytes: int | None = None
     tokens_per_s: float | None = None
     answers: int = 0
+
+
+class LoadModel(Contract):
+    """Which model is to be loaded, or unloaded."""
+
+    name: str
+
+
+class UnloadModel(Signal):
+    """Nodes that have this model loaded and do not use it give its memory back."""
+
+    topic: ClassVar[str] = "inference.model.unload"
+
+    name: str
 
 
 class Models(Contract):
@@ -181,3 +204,7 @@ FORWARD = StreamAction[Forward, ForwardHead | ForwardChunk](
 )
 PROFILE = Action("inference.profile", ProfileQuery, ModelProfile, access="models:use", idempotent=True)
 MODELS = Action("inference.models", Nothing, Models, access="models:use", idempotent=True)
+LOAD = Action("inference.load", LoadModel, ModelProfile, access=MODELS_MANAGE, idempotent=True)
+"""Begins to load a model on the node that is asked; raises `OverloadedError` when what is in use leaves no room."""
+UNLOAD = Action("inference.unload", LoadModel, ModelProfile, access=MODELS_MANAGE, idempotent=True)
+"""Unloads a model on every node where nobody uses it; raises `ConflictError` for one that is to stay loaded."""

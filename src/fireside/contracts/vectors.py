@@ -5,7 +5,7 @@ Internal: callers say which collections the asker may read, and nothing outside 
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fireside.contracts.base import INTERNAL, Action, Contract, Nothing
 from fireside.core.ids import ChunkId, DocumentId
@@ -27,10 +27,19 @@ class IndexedChunk(Contract):
 
 
 class UpsertChunks(Contract):
-    """Chunks to add or replace in a generation, the active one when None."""
+    """Chunks to add or replace in a generation; the active one when None, which only chunks without vectors may leave.
+
+    A generation belongs to one embedding model, so who brings vectors names whose they are.
+    """
 
     chunks: tuple[IndexedChunk, ...]
     generation: str | None = None
+
+    @model_validator(mode="after")
+    def _vectors_have_a_model(self) -> "UpsertChunks":
+        if self.generation is None and any(chunk.vectors for chunk in self.chunks):
+            raise ValueError("chunks with vectors name the generation of their model")
+        return self
 
 
 class DeleteChunks(Contract):
@@ -51,13 +60,22 @@ class SearchScope(Contract):
 class SearchChunks(Contract):
     """A query by meaning (`vector`, d little-endian float32, empty for none) and by words (`text`, empty for none).
 
-    `limit` is how many chunks each of the two rankings contributes.
+    `generation` is the one to search, the active one when None; a query with a vector names that of the vector's model,
+    because vectors of different models must not be compared. `limit` is how many chunks each of the two rankings
+    contributes.
     """
 
     scope: SearchScope
     text: str = ""
     vector: bytes = b""
     limit: int = Field(default=100, ge=1, le=1000)
+    generation: str | None = None
+
+    @model_validator(mode="after")
+    def _vector_has_a_model(self) -> "SearchChunks":
+        if self.vector and self.generation is None:
+            raise ValueError("a query with a vector names the generation of its model")
+        return self
 
 
 class Candidate(Contract):
@@ -93,6 +111,19 @@ class ChunkCount(Contract):
     count: int
 
 
+class FindMissing(Contract):
+    """Asks which of these chunks a generation does not hold."""
+
+    generation: str
+    chunk_ids: tuple[UUID, ...] = Field(max_length=10_000)
+
+
+class MissingChunks(Contract):
+    """Chunks that are not there."""
+
+    chunk_ids: tuple[UUID, ...]
+
+
 class PrepareGeneration(Contract):
     """Makes a generation of the index for vectors of a model; becomes the active one when there is none yet."""
 
@@ -124,6 +155,9 @@ SEARCH: Action[SearchChunks, Candidates] = Action(
 )
 COUNT: Action[CountChunks, ChunkCount] = Action(
     "vectors.count", CountChunks, ChunkCount, access=INTERNAL, idempotent=True
+)
+MISSING: Action[FindMissing, MissingChunks] = Action(
+    "vectors.missing", FindMissing, MissingChunks, access=INTERNAL, idempotent=True, timeout_s=120.0
 )
 GENERATIONS: Action[Nothing, IndexGenerations] = Action(
     "vectors.generations", Nothing, IndexGenerations, access=INTERNAL, idempotent=True

@@ -51,6 +51,12 @@ class ContextOverflowError(InvalidInputError):
     code = "context_length_exceeded"
 
 
+class ModelGoneError(InvalidInputError):
+    """The model's server has no such model, or does not do this; another model may."""
+
+    code = "model_gone"
+
+
 class UnauthenticatedError(FiresideError):
     """Who is asking could not be established."""
 
@@ -107,6 +113,12 @@ class UpstreamError(FiresideError):
     code = "upstream"
     status = 502
     retryable = True
+
+
+class KeyRefusedError(UpstreamError):
+    """The model's server refuses the key that Fireside has for it; whoever manages providers must look at it."""
+
+    code = "provider_key_refused"
 
 
 class UnavailableError(FiresideError):

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from fireside.core.errors import ForbiddenError, UnauthenticatedError
-from fireside.core.ids import UserId
+from fireside.core.ids import ApiKeyId, UserId
 
 IdentityKind = Literal["anonymous", "user", "service"]
 
@@ -16,7 +16,8 @@ class Identity:
     """A caller after authentication.
 
     A `service` identity is a part of Fireside acting for itself, or for the user named in `user_id`; it may call
-    internal actions. Permissions are `<service>:<verb>`; an API key carries only those its scopes leave.
+    internal actions. Permissions are `<service>:<verb>`; an API key carries only those its scopes leave, and
+    `api_key_id` names it.
     """
 
     kind: IdentityKind
@@ -25,12 +26,13 @@ class Identity:
     roles: frozenset[str] = field(default_factory=lambda: frozenset[str]())
     permissions: frozenset[str] = field(default_factory=lambda: frozenset[str]())
     session_id: UUID | None = None
+    api_key_id: ApiKeyId | None = None
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Work out the hash once: each call to another node looks up what was signed for its identity."""
-        parts = (self.kind, self.name, self.user_id, self.roles, self.permissions, self.session_id)
-        object.__setattr__(self, "_hash", hash(parts))
+        who = (self.kind, self.name, self.user_id, self.session_id, self.api_key_id)
+        object.__setattr__(self, "_hash", hash((*who, self.roles, self.permissions)))
 
     def __hash__(self) -> int:
         """The hash of all fields."""
@@ -73,11 +75,21 @@ ANONYMOUS = Identity(kind="anonymous")
 
 
 def user_identity(
-    user_id: UserId, *, roles: Iterable[str], permissions: Iterable[str], session_id: UUID | None = None
+    user_id: UserId,
+    *,
+    roles: Iterable[str],
+    permissions: Iterable[str],
+    session_id: UUID | None = None,
+    api_key_id: ApiKeyId | None = None,
 ) -> Identity:
     """The identity of a signed-in person."""
     return Identity(
-        kind="user", user_id=user_id, roles=frozenset(roles), permissions=frozenset(permissions), session_id=session_id
+        kind="user",
+        user_id=user_id,
+        roles=frozenset(roles),
+        permissions=frozenset(permissions),
+        session_id=session_id,
+        api_key_id=api_key_id,
     )
 
 
@@ -90,4 +102,5 @@ def service_identity(name: str, *, on_behalf_of: Identity = ANONYMOUS) -> Identi
         roles=on_behalf_of.roles,
         permissions=on_behalf_of.permissions,
         session_id=on_behalf_of.session_id,
+        api_key_id=on_behalf_of.api_key_id,
     )

@@ -12,6 +12,8 @@ from fireside.core.errors import (
     ContextOverflowError,
     FiresideError,
     InvalidInputError,
+    KeyRefusedError,
+    ModelGoneError,
     TooManyRequestsError,
     UnavailableError,
     UpstreamError,
@@ -22,11 +24,24 @@ _LONGEST_REASON_CHARS = 300
 _TOO_LONG = re.compile(r"context_length_exceeded|context (size|length|window)|prompt is too long|maximum context", re.I)
 
 
-class ChunkCutter:
-    """Cuts the chunks of a completion out of a byte stream, wherever the network cut it."""
+class DataCutter:
+    """Cuts the data of server-sent events, each in one line, out of a byte stream, wherever the network cut it."""
 
     def __init__(self) -> None:
         self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data that these bytes complete, in order."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        return [item for item in found if item]
+
+
+class ChunkCutter:
+    """Cuts the chunks of a completion out of a byte stream."""
+
+    def __init__(self) -> None:
+        self._cutter = DataCutter()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """The chunks that these bytes complete, in order.
@@ -34,9 +49,7 @@ class ChunkCutter:
         Raises:
             UpstreamError: One is not JSON, or is an error.
         """
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
-        return [_chunk(item) for item in found if item and item != _DONE]
+        return [_chunk(item) for item in self._cutter.feed(data) if item != _DONE]
 
 
 def json_object(value: Any) -> dict[str, Any]:
@@ -70,7 +83,11 @@ def refusal(status: int, body: bytes, *, retry_after: str | None = None) -> Fire
         return UnavailableError(f"the model's server is not ready: {text}")
     if status in {400, 413} and _TOO_LONG.search(text + code):
         return ContextOverflowError(f"the model's server refuses the request: {text}")
-    if status in {400, 404, 413, 422}:
+    if status in {401, 403}:  # without the server's words: some repeat the key
+        return KeyRefusedError(f"the model's server refuses the key ({status})", upstream_status=status)
+    if status == 404:
+        return ModelGoneError(f"the model's server refuses the request: {text}")
+    if status in {400, 413, 422}:
         return InvalidInputError(f"the model's server refuses the request: {text}")
     return UpstreamError(f"the model's server failed: {text}", upstream_status=status)
 

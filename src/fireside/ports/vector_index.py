@@ -65,12 +65,14 @@ class IndexQuery:
         vector: (d,) float32, or None not to search by meaning.
         words: Query terms, each with its weight (its count in the query), or None not to search by words.
         limit: How many points each of the two rankings contributes.
+        generation: The one to search, whose model made the vector; the active one when None.
     """
 
     scope: Scope
     vector: NDArray[np.float32] | None = None
     words: SparseVector | None = None
     limit: int = 100
+    generation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +194,23 @@ class VectorIndex(Protocol):
         ...
 
     async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        """Search the active generation; without one there is nothing to find.
+        """Search one generation; when none is named and none is active there is nothing to find.
 
         Returns:
             The best `limit` points by similarity and the best `limit` by BM25, each once, in no particular order.
             Points outside the scope influence nothing, neither the hits nor their scores.
 
         Raises:
+            UnknownGenerationError: There is none of the name that the query gives.
             VectorShapeError: The query's vector has another length than the generation's.
+        """
+        ...
+
+    async def missing(self, ids: Sequence[UUID], *, generation: str) -> Sequence[UUID]:
+        """Those of these points that a generation does not hold, in the order given.
+
+        Raises:
+            UnknownGenerationError: There is no such generation.
         """
         ...
 

@@ -17,6 +17,7 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         self._make_call_metrics()
         self._make_guard_metrics()
+        self._make_provider_metrics()
         self._make_mesh_metrics()
         self._make_http_metrics()
         self._make_cache_metrics()
@@ -73,6 +74,28 @@ class Metrics:
         )
         self.bulkhead_refused = Counter(
             "fireside_bulkhead_refused", "Calls refused for want of a place.", ("action",), registry=self.registry
+        )
+
+    def _make_provider_metrics(self) -> None:
+        labels = ("provider",)
+        self.provider_state = Gauge(
+            "fireside_provider_breaker_state", "0 closed, 1 half open, 2 open.", labels, registry=self.registry
+        )
+        self.provider_refused = Counter(
+            "fireside_provider_refused", "Requests that a provider's breaker refused.", labels, registry=self.registry
+        )
+        self.provider_requests = Counter(
+            "fireside_provider_requests",
+            "Requests to providers of models, by error code or ok.",
+            (*labels, "code"),
+            registry=self.registry,
+        )
+        self.provider_first_word_seconds = Histogram(
+            "fireside_provider_first_word_seconds",
+            "Time to the first word of a provider's answer.",
+            labels,
+            registry=self.registry,
+            buckets=LATENCY_BUCKETS_S,
         )
 
     def _make_mesh_metrics(self) -> None:

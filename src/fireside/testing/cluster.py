@@ -15,11 +15,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _PATIENCE_S = 120.0
 _SERVER_PORTS = (15_000, 32_000)
 _KEEPER = "read -r _; kill -KILL 0"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node runs, if not simply here.
+
+    Attributes:
+        command: What stands before a command that shall run there, such as `ip netns exec NAME`.
+        host: Its address, seen from here.
+    """
+
+    command: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
 
 
 class ClusterNode:
@@ -30,12 +44,15 @@ class ClusterNode:
         url: Where it answers: the API when it hosts the gateway, its health in any case.
     """
 
-    def __init__(self, name: str, services: Sequence[str], *, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, services: Sequence[str], *, home: Path, environment: Mapping[str, str], place: Place
+    ) -> None:
         """Describe a node; nothing is started yet."""
         self.name = name
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [sys.executable, "-m", "fireside", "--data", str(home), "up", "--only", ",".join(services)]
+        self.url = f"http://{place.host}:{self.port}"
+        up = ["up", "--only", ",".join(services), "--host", place.host, "--port", str(self.port)]
+        self._command = [*place.command, sys.executable, "-m", "fireside", "--data", str(home), *up]
         self._environment = {**environment, "FIRESIDE_NODE_ID": name}
         self._log = home / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +76,7 @@ class ClusterNode:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FIRESIDE_")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - this very program
-                [*self._command, "--port", str(self.port)],
+                self._command,
                 env=clean | self._environment,
                 cwd=self._log.parent,
                 stdin=subprocess.DEVNULL,
@@ -144,6 +161,7 @@ class FiresideCluster:
         *,
         environment: Mapping[str, str],
         own: Mapping[str, Mapping[str, str]] | None = None,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
         """Describe a cluster; nothing is started yet.
 
@@ -152,11 +170,19 @@ class FiresideCluster:
             nodes: The services of each node, by its name.
             environment: Settings of all nodes; those of this process do not reach them.
             own: Further settings of single nodes, by name.
+            places: Where single nodes run, by name; the others run here.
         """
         self.home = home
         shared, own = {"FIRESIDE_CLUSTER_KEY": secrets.token_urlsafe(32), **environment}, own or {}
+        places = places or {}
         self.nodes = {
-            name: ClusterNode(name, services, home=home, environment={**shared, **own.get(name, {})})
+            name: ClusterNode(
+                name,
+                services,
+                home=home,
+                environment={**shared, **own.get(name, {})},
+                place=places.get(name, Place()),
+            )
             for name, services in nodes.items()
         }
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -211,9 +237,10 @@ def running_cluster(
     *,
     environment: Mapping[str, str],
     own: Mapping[str, Mapping[str, str]] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> Generator[FiresideCluster]:
     """A cluster that runs inside the context. See `FiresideCluster`."""
-    cluster = FiresideCluster(home, nodes, environment=environment, own=own)
+    cluster = FiresideCluster(home, nodes, environment=environment, own=own, places=places)
     try:
         cluster.start()
         yield cluster

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fireside.testing.orphans import guard, release
+
 _PATIENCE_S = 120.0
 _READY = re.compile(r"Fireside is ready: (http://[^/\s]+).*\n")
 
@@ -86,6 +88,7 @@ class FiresideProcess:
                 stderr=log,
                 preexec_fn=prepare,
             )
+        guard(self._process.pid)
         self._wait(lambda: _READY.search(self.log, said_before) is not None)
         ready = _READY.search(self.log, said_before)
         self.url = ready[1] if ready else ""
@@ -147,6 +150,7 @@ class FiresideProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+        release(self._process.pid)
         self._process = None
 
 

@@ -6,7 +6,7 @@ and its hash (`scripts/vendor_web.py` renews them).
 
 from pathlib import Path
 
-PAGE_PATHS = ("/", "/setup", "/documents", "/documents/{document_id}", "/c/{conversation_id}")
+PAGE_PATHS = ("/", "/setup", "/documents", "/documents/{document_id}", "/c/{conversation_id}", "/providers")
 """Addresses that answer with `index.html`; the page itself reads the rest of the path."""
 
 REFERENCE_PATHS = ("/docs",)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fireside.adapters.transporter.nats_wire import NatsWire
+from fireside.adapters.transporter.nats_wire import WRITE_PACKETS, NatsWire
 from fireside.ports.transporter import TransporterError
 
 WAIT_S = 30.0
@@ -164,3 +164,52 @@ async def test_a_message_may_be_cut_anywhere(heard: Heard) -> None:
         wire.data_received(whole[:cut])
         wire.data_received(whole[cut:])
         assert heard.messages == [(b"a", b"MSG "), (b"b", b""), (b"c", b"x\r\ny\r\n")], cut
+
+
+class Written(asyncio.Transport):
+    """Keeps what is written, each time by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+
+async def test_answers_to_what_came_are_written_together_in_the_turn_of_the_loop_that_gave_them() -> None:
+    loop, written, woken = asyncio.get_running_loop(), Written(), asyncio.Event()
+
+    async def answer(subject: bytes) -> None:
+        await woken.wait()
+        wire.publish(subject, b"")
+
+    wire = NatsWire("nats://nowhere", name="n", on_message=lambda _subject, _payload: woken.set())
+    wire.connection_made(written)
+    answers = [asyncio.create_task(answer(subject)) for subject in (b"a", b"b")]
+    await asyncio.sleep(0)
+
+    wire.data_received(b"MSG x 1 0\r\n\r\n")
+    at_its_end = loop.create_future()
+    loop.call_soon(lambda: at_its_end.set_result(tuple(written.writes)))
+
+    assert await at_its_end == (b"PUB a 0\r\n\r\nPUB b 0\r\n\r\n",)
+    await asyncio.gather(*answers)
+
+
+async def test_many_packets_are_on_their_way_before_the_last_of_them_is_made() -> None:
+    written = Written()
+    wire = NatsWire("nats://nowhere", name="n", on_message=lambda _subject, _payload: None)
+    wire.connection_made(written)
+    packet = b"PUB a 0\r\n\r\n"
+
+    for _ in range(WRITE_PACKETS + 1):
+        wire.publish(b"a", b"")
+    at_once = tuple(written.writes)
+    await asyncio.sleep(0)
+
+    assert at_once == (packet * WRITE_PACKETS,)
+    assert written.writes == [*at_once, packet]

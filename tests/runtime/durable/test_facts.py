@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ from fireside.contracts.jobs import DeadLetter, DeadLetterRef, ListDeadLetters, 
 from fireside.core.identity import Identity
 from fireside.ports.event_stream import EventEnvelope, EventStreamError
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database, UnitOfWork, event_log, inbox_store
+from fireside.runtime.durable import Database, UnitOfWork, event_log, inbox_store, relay
 from fireside.runtime.durable.tables import events, inbox
 from fireside.runtime.mesh import Node
 from fireside.testing.durable import QUICK, eventually
@@ -315,6 +315,29 @@ class Shaky(OutboxEventStream):
         await super().publish(destination, events)
 
 
+class Deaf(OutboxEventStream):
+    """A stream whose driver has its answer in the very moment in which it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def publish(self, destination: str, events: Sequence[EventEnvelope]) -> None:
+        self.asked.set()
+        with suppress(asyncio.CancelledError):  # this is what asyncio.wait_for does then, until Python 3.12
+            await asyncio.Event().wait()
+        await super().publish(destination, events)
+
+
+async def test_a_node_stops_whose_driver_loses_a_cancellation(make: MakeDatabase) -> None:
+    stream = Deaf()
+    database = make(stream=stream)
+    async with asyncio.timeout(30):
+        async with local_node(NotesService(database=database, event=keep_text)):
+            await state(database, *noted("first"))
+            await stream.asked.wait()
+
+
 @pytest.mark.requirement("P15")
 async def test_writes_go_on_while_the_broker_is_away_and_every_fact_arrives_once_it_is_back(
     make: MakeDatabase,
@@ -366,6 +389,17 @@ async def test_two_nodes_over_one_database_handle_each_fact_once_and_in_order(ma
         own = [text for text in order if text.startswith(f"{account_number} ")]
         assert own == sorted(own)
     assert len(order) == 30
+
+
+async def test_what_another_process_states_is_handed_on_without_a_look_by_every_route(
+    make: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_POLLS_OF_A_ROUTE", 10_000)
+    here, there = make(), make(stream=OutboxEventStream())
+    async with running(here, keep_text):
+        await there.open()
+        await state(there, *noted("from elsewhere"))
+        await has_texts(here, "from elsewhere")
 
 
 async def test_a_topic_that_is_handled_no_more_holds_up_no_other(database: Database) -> None:

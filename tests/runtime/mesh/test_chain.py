@@ -11,6 +11,7 @@ from fireside.bootstrap.transporters import make_transporter
 from fireside.contracts.base import PUBLIC, SIGNED_IN, Action, Nothing, StreamAction
 from fireside.core.errors import DeadlineExceededError, FiresideError, InternalError, UnavailableError
 from fireside.ports.transporter import TransporterError
+from fireside.runtime.breaker import BreakerPolicy
 from fireside.runtime.caching import Cache
 from fireside.runtime.errors import CircuitOpenError, NodeLostError, OverloadedError
 from fireside.runtime.health import collect
@@ -28,7 +29,6 @@ from fireside.runtime.mesh import (
 )
 from fireside.runtime.mesh.balancing import shard_owner
 from fireside.runtime.metrics import Metrics
-from fireside.runtime.middleware.breaker import BreakerPolicy
 from fireside.runtime.middleware.bulkhead import BulkheadPolicy
 from fireside.runtime.middleware.retry import RetryPolicy
 from fireside.testing.mesh import MeshOfNodes, eventually, local_node, mesh_of_nodes

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from fireside.core.errors import DeadlineExceededError, NotFoundError, UnavailableError
+from fireside.runtime.breaker import BreakerPolicy
 from fireside.runtime.errors import CircuitOpenError, OverloadedError
 from fireside.runtime.metrics import Metrics
 from fireside.runtime.middleware.base import Place
-from fireside.runtime.middleware.breaker import BreakerMiddleware, BreakerPolicy
+from fireside.runtime.middleware.breaker import BreakerMiddleware
 from fireside.runtime.middleware.timeout import TimeoutMiddleware
 
 from .parts import (

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from fireside.adapters.event_stream.outbox import OutboxEventStream
 from fireside.bootstrap.models import make_catalogue, make_room
+from fireside.bootstrap.providers import Connector
 from fireside.contracts.admin import ConfigRefused
 from fireside.contracts.inference import (
     CHAT,
@@ -24,18 +25,22 @@ from fireside.contracts.inference import (
     InferenceUrlChanged,
     MoveInferenceUrl,
 )
+from fireside.core.clock import SystemClock
 from fireside.core.identity import service_identity, user_identity
 from fireside.core.ids import EventId, UserId, new_id
 from fireside.ports.event_stream import EventEnvelope
 from fireside.runtime.durable import Database
 from fireside.runtime.mesh import Node
+from fireside.runtime.metrics import Metrics
 from fireside.services.admin.service import AdminService
+from fireside.services.inference.model import ServedModel
 from fireside.services.inference.service import InferenceService
 from fireside.services.inference.settings import InferenceSettings
 from fireside.testing.durable import QUICK
 from fireside.testing.durable import eventually as seen
 from fireside.testing.mesh import MeshOfNodes, eventually, mesh_of_nodes
 from fireside.testing.scripted_model import ScriptedModel, serve
+from tests.boxes import BOX
 from tests.databases import on_both_databases
 from tests.services.admin.conftest import SERVERS, Office, follower, full_book, open_office
 
@@ -101,6 +106,10 @@ class TwoNodes:
         return await seen(look)
 
 
+def remote_models(settings: InferenceSettings) -> list[ServedModel]:
+    return Connector(settings=settings, box=BOX, clock=SystemClock(), metrics=Metrics()).connect_fixed()[1]
+
+
 async def answer(node: Node) -> str:
     user = user_identity(UserId(new_id()), roles=(), permissions=["models:use"])
     asked = Chat(messages=(ChatMessage(role="user", content="hello"),), model="small")
@@ -119,7 +128,8 @@ async def nodes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         database = Database(database_url, service="admin", stream=stream, settings=QUICK)
         inferring = [book.of(InferenceSettings) for book in books]
         inference = [
-            InferenceService(catalogue=make_catalogue(settings), room=make_room(settings)) for settings in inferring
+            InferenceService(catalogue=make_catalogue(settings, remote_models(settings)), room=make_room(settings))
+            for settings in inferring
         ]
         admin = AdminService(database=database, book=books[0])
         first = await mesh.add("first", follower(books[0]), admin, inference[0], foreign_events=["inference.url.*"])

@@ -11,7 +11,7 @@ from fireside.core.ids import new_id
 from fireside.ports.conversation_records import EventBatch
 from fireside.ports.secret_box import SecretUnreadableError
 from fireside.runtime.durable import Database, event_log
-from fireside.services.chat.repository import SqlConversationStore
+from fireside.services.chat.repository.store import SqlConversationStore
 from fireside.services.chat.sealed_store import RecordSeals, SealedConversationStore
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (

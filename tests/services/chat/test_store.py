@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from fireside.core.ids import MessageId, new_id
 from fireside.runtime.durable import Database, event_log
-from fireside.services.chat.repository import SqlConversationStore
+from fireside.services.chat.repository.store import SqlConversationStore
 from fireside.services.chat.tables import metadata
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (

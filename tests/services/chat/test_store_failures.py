@@ -10,7 +10,7 @@ import pytest
 from fireside.contracts import chat
 from fireside.contracts.answer import Failed
 from fireside.core.errors import UnavailableError
-from fireside.services.chat.repository import SqlConversationStore
+from fireside.services.chat.repository.store import SqlConversationStore
 
 from .conftest import Chat, Start, heard
 from .fakes import Script

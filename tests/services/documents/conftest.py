@@ -136,7 +136,7 @@ async def running_knowledge(
         store=store,
         parser=reading,
         box=BOX,
-        settings=DocumentsSettings(**settings),
+        settings=DocumentsSettings(**{"index_handover_s": 0.05, **settings}),
         clock=SystemClock(),
         cache=cache,
     )

@@ -12,8 +12,9 @@ from fireside.adapters.document_parser.media_types import media_type_of
 from fireside.adapters.document_parser.reading import reader_for
 from fireside.contracts import embeddings, vectors
 from fireside.contracts.base import Nothing
-from fireside.core.errors import UnavailableError
+from fireside.core.errors import FiresideError, UnavailableError
 from fireside.ports.document_parser import DocumentTooComplexError, ParsedDocument, ParseLimits, ParserUnavailableError
+from fireside.ports.vector_index import UnknownGenerationError
 from fireside.runtime.context import Context
 from fireside.runtime.mesh import Service, action
 
@@ -24,11 +25,16 @@ def words_of(text: str) -> list[str]:
     return ["".join(sign for sign in word if sign.isalnum()) for word in text.lower().split()]
 
 
-def vector_of(text: str, *, salt: str) -> list[float]:
+def dimensions_of(model: str) -> int:
+    """Every model but `wide` has the same."""
+    return 2 * DIMENSIONS if model == "wide" else DIMENSIONS
+
+
+def vector_of(text: str, *, salt: str, size: int = DIMENSIONS) -> list[float]:
     """A vector in which texts of common words are close."""
-    values = [0.0] * DIMENSIONS
+    values = [0.0] * size
     for word in words_of(text):
-        values[int(hashlib.sha256(f"{salt}{word}".encode()).hexdigest(), 16) % DIMENSIONS] += 1.0
+        values[int(hashlib.sha256(f"{salt}{word}".encode()).hexdigest(), 16) % size] += 1.0
     length = sum(value * value for value in values) ** 0.5 or 1.0
     return [value / length for value in values]
 
@@ -36,27 +42,39 @@ def vector_of(text: str, *, salt: str) -> list[float]:
 class FakeEmbeddings(Service):
     """Embeds words.
 
-    Set `broken` to have it fail, `loading` to have it say so, `model` to exchange the model, `gate` to have it wait,
-    `turns` to have it answer so many calls.
+    Set `broken` to have it fail, `refusals` to have it fail so often, `loading` to have it say so, `model` to exchange
+    the default model, `others` to have more models, `failing` to have one of them fail, `gate` to have it wait, `turns`
+    to have it answer so many calls.
     """
 
     name = "embeddings"
 
     def __init__(self) -> None:
         self.model = "model-1"
+        self.others: list[str] = []
+        self.failing: dict[str, FiresideError] = {}
         self.broken = False
+        self.refusals = 0
         self.loading = False
         self.texts: list[str] = []
         self.gate: asyncio.Event | None = None
         self.turns: asyncio.Semaphore | None = None
 
-    @action(embeddings.MODEL)
-    async def tell_model(self, context: Context, request: Nothing) -> embeddings.EmbeddingModel:
+    @action(embeddings.MODELS)
+    async def tell_models(self, context: Context, request: Nothing) -> embeddings.EmbeddingModels:
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("no embedding model for now")
         if self.broken:
             raise UnavailableError("no embedding model")
         state = "loading" if self.loading else "ready"
-        return embeddings.EmbeddingModel(
-            name=self.model, index_name=self.model, dimensions=DIMENSIONS, max_tokens=256, state=state
+        return embeddings.EmbeddingModels(
+            items=tuple(
+                embeddings.EmbeddingModel(
+                    name=name, index_name=name, dimensions=dimensions_of(name), max_tokens=256, state=state
+                )
+                for name in (self.model, *self.others)
+            )
         )
 
     @action(embeddings.EMBED)
@@ -67,13 +85,21 @@ class FakeEmbeddings(Service):
             await self.turns.acquire()
         if self.broken:
             raise UnavailableError("no embedding model")
+        model = request.model or self.model
+        if model in self.failing:
+            raise self.failing[model]
         self.texts += request.texts
-        rows = b"".join(struct.pack(f"<{DIMENSIONS}f", *vector_of(text, salt=self.model)) for text in request.texts)
-        return embeddings.Embeddings(model=self.model, dimensions=DIMENSIONS, vectors=rows)
+        size = dimensions_of(model)
+        rows = b"".join(struct.pack(f"<{size}f", *vector_of(text, salt=model, size=size)) for text in request.texts)
+        return embeddings.Embeddings(model=model, dimensions=size, vectors=rows)
 
 
 class FakeVectors(Service):
-    """An index in memory. Set `broken` to have it fail, `careless` to have it search everywhere."""
+    """An index in memory.
+
+    Set `broken` to have it fail, `careless` to have it search everywhere, `holds_back` to a word of passages whose
+    writing it acknowledges only when `go_on` is set.
+    """
 
     name = "vectors"
 
@@ -84,6 +110,8 @@ class FakeVectors(Service):
         self.searches: list[vectors.SearchChunks] = []
         self.careless = False
         self.handed_out: set[UUID] = set()
+        self.holds_back: str | None = None
+        self.go_on = asyncio.Event()
 
     def chunks(self, generation: str | None = None) -> list[vectors.IndexedChunk]:
         name = generation or self.active
@@ -95,6 +123,12 @@ class FakeVectors(Service):
     def _check(self) -> None:
         if self.broken:
             raise UnavailableError("no index")
+
+    def _generation(self, name: str | None) -> dict[UUID, vectors.IndexedChunk]:
+        found = self.generations.get(name or self.active or "")
+        if found is None:
+            raise UnknownGenerationError(f"no generation {name}")
+        return found
 
     def _state(self) -> vectors.IndexGenerations:
         return vectors.IndexGenerations(generations=tuple(sorted(self.generations)), active=self.active)
@@ -126,10 +160,21 @@ class FakeVectors(Service):
     @action(vectors.UPSERT)
     async def upsert(self, context: Context, request: vectors.UpsertChunks) -> Nothing:
         self._check()
-        generation = request.generation or self.active
-        assert generation is not None
-        self.generations[generation].update({chunk.chunk_id: chunk for chunk in request.chunks})
+        self._generation(request.generation).update({chunk.chunk_id: chunk for chunk in request.chunks})
+        if self.holds_back is not None and any(self.holds_back in chunk.text for chunk in request.chunks):
+            await self.go_on.wait()
         return Nothing()
+
+    @action(vectors.MISSING)
+    async def missing(self, context: Context, request: vectors.FindMissing) -> vectors.MissingChunks:
+        self._check()
+        held = self._generation(request.generation)
+        return vectors.MissingChunks(chunk_ids=tuple(id for id in request.chunk_ids if id not in held))
+
+    @action(vectors.COUNT)
+    async def count(self, context: Context, request: vectors.CountChunks) -> vectors.ChunkCount:
+        self._check()
+        return vectors.ChunkCount(count=len(self._generation(request.generation)))
 
     @action(vectors.DELETE)
     async def delete(self, context: Context, request: vectors.DeleteChunks) -> Nothing:
@@ -149,7 +194,8 @@ class FakeVectors(Service):
     async def search(self, context: Context, request: vectors.SearchChunks) -> vectors.Candidates:
         self._check()
         self.searches.append(request)
-        inside = [chunk for chunk in self.chunks() if self.careless or _in_scope(chunk, request.scope)]
+        held = self._generation(request.generation).values() if self.active else ()
+        inside = [chunk for chunk in held if self.careless or _in_scope(chunk, request.scope)]
         hits = [_candidate(chunk, request) for chunk in inside]
         found = tuple(hit for hit in hits if hit.keyword or (hit.similarity or 0) > 0.05)
         self.handed_out |= {hit.document_id for hit in found}
@@ -173,8 +219,9 @@ def _candidate(chunk: vectors.IndexedChunk, request: vectors.SearchChunks) -> ve
 
 
 def _dots(query: bytes, rows: bytes) -> Iterable[float]:
-    left = struct.unpack(f"<{DIMENSIONS}f", query)
-    for right in struct.iter_unpack(f"<{DIMENSIONS}f", rows):
+    size = len(query) // 4
+    left = struct.unpack(f"<{size}f", query)
+    for right in struct.iter_unpack(f"<{size}f", rows):
         yield sum(a * b for a, b in zip(left, right, strict=True))
 
 

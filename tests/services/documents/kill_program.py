@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 from fireside.contracts import vectors
 from fireside.contracts.base import Nothing
 from fireside.contracts.documents import DocumentDeleted, DocumentIndexed
+from fireside.contracts.embedding_models import MOVE_JOB, USE_MODEL, UseEmbeddingModel
 from fireside.core.identity import service_identity
 from fireside.runtime.context import Context
 from fireside.runtime.durable import event_log
@@ -26,7 +27,7 @@ from fireside.runtime.mesh import action
 from fireside.services.documents.tables import chunks, documents, objects, texts, uploads
 from fireside.testing.durable import eventually
 from tests.services.documents.conftest import Knowledge, running_knowledge
-from tests.services.documents.fakes import FakeVectors
+from tests.services.documents.fakes import FakeEmbeddings, FakeVectors
 
 LARGE = "\n\n".join(f"## Part {number}\n\n" + f"words of part {number} " * 400 for number in range(12))
 BEFORE = {"changed.md": "# Old\n\nold words", "deleted.md": "# Gone\n\ngone words", "kept.md": "# Kept\n\nkept words"}
@@ -70,6 +71,18 @@ class FileVectors(FakeVectors):
         self._save()
         return Nothing()
 
+    @action(vectors.ACTIVATE)
+    async def activate(self, context: Context, request: vectors.GenerationName) -> vectors.IndexGenerations:
+        state = await super().activate(context, request)
+        self._save()
+        return state
+
+    @action(vectors.DROP)
+    async def drop(self, context: Context, request: vectors.GenerationName) -> vectors.IndexGenerations:
+        state = await super().drop(context, request)
+        self._save()
+        return state
+
 
 @dataclass
 class Killer:
@@ -88,7 +101,9 @@ class Killer:
 async def live(folder: Path, *, act: str, point: str, nth: int) -> dict[str, Any]:
     """Start, do what is asked for, wait until nothing is left to do, and report."""
     index = FileVectors(folder / "index.pickle")
-    async with running_knowledge(folder, vectors=index, index_chunks_at_once=4) as knowledge:
+    models = FakeEmbeddings()
+    models.others = ["model-2"]
+    async with running_knowledge(folder, vectors=index, embeddings=models, index_chunks_at_once=4) as knowledge:
         killer = Killer(point, nth)
         knowledge.service.database.probe = killer
         root = knowledge.node.context(identity=service_identity("test"))
@@ -98,6 +113,8 @@ async def live(folder: Path, *, act: str, point: str, nth: int) -> dict[str, Any
             (gone,) = [item for item in (await knowledge.page(root)).items if item.path == "deleted.md"]
             await knowledge.delete(root, gone.id)
             await knowledge.add(root, dict(AFTER))
+        if act == "move":
+            await knowledge.as_role("admin").call(USE_MODEL, UseEmbeddingModel(model="model-2"))
         await eventually(lambda: nothing_left(knowledge), within_s=60)
         return await report(knowledge, index, killer)
 
@@ -129,6 +146,8 @@ async def report(knowledge: Knowledge, index: FileVectors, killer: Killer) -> di
         "stored_objects": sorted(await knowledge.objects()),
         "facts": dict(Counter(f"{fact.topic} {json.loads(fact.payload)['path']}" for fact in facts)),
         "jobs": dict(Counter(states)),
+        "generations": list(index.generations),
+        "percent": [row.percent for row in await knowledge.rows(jobs) if row.kind == MOVE_JOB],
         "reached": killer.reached,
     }
 

@@ -21,17 +21,12 @@ JOBS = jobs_of("documents")
 
 
 async def test_an_outage_of_the_embedding_model_is_waited_out(knowledge: Knowledge) -> None:
-    knowledge.embeddings.broken = True
+    knowledge.embeddings.refusals = 4  # fewer than open a breaker, which would stay open for longer than jobs try here
+
     added = await knowledge.add(knowledge.editor, {"leave.md": LEAVE})
 
-    async def tried_again() -> bool | None:
-        view = await knowledge.editor.call(JOBS.get, JobRef(id=added.job_id))
-        return True if view.attempts >= 1 else None
-
-    await eventually(tried_again)
-    knowledge.embeddings.broken = False
-
     assert (await knowledge.ended(knowledge.editor, added.job_id)).state == "succeeded"
+    assert knowledge.embeddings.refusals == 0
     assert (await knowledge.get(knowledge.editor, added.documents[0].id)).state == "indexed"
 
 
@@ -217,6 +212,28 @@ async def test_another_embedding_model_takes_over_once_everything_is_embedded_wi
         assert all(chunk.vectors for chunk in vectors.chunks())
         assert (await knowledge.search(knowledge.user, "page 7")).degraded == ()
         assert "7.md" in await knowledge.paths(knowledge.user, "page 7")
+
+
+async def test_documents_are_found_in_an_index_whose_maker_died_before_it_was_searched(knowledge: Knowledge) -> None:
+    knowledge.vectors.generations["model-1"] = {}
+
+    await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
+
+    assert await knowledge.paths(knowledge.user, "leave", mode="keyword") == ["leave.md"]
+
+
+async def test_a_start_sees_that_the_index_is_searched(tmp_path: Path) -> None:
+    vectors = FakeVectors()
+    async with running_knowledge(tmp_path, vectors=vectors) as knowledge:
+        await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
+
+    vectors.active = None
+    async with running_knowledge(tmp_path, vectors=vectors) as knowledge:
+
+        async def found() -> bool | None:
+            return True if await knowledge.paths(knowledge.user, "leave", mode="keyword") else None
+
+        await eventually(found)
 
 
 async def test_what_is_added_while_the_model_changes_is_found_before_and_after(knowledge: Knowledge) -> None:

@@ -123,6 +123,50 @@ def test_what_a_kill_interrupts_is_finished_by_the_next_start(
     assert_whole_after_kill(report)
 
 
+MOVING = [
+    *[("after commit", nth) for nth in range(1, 6)],
+    ("before commit", 2),
+    ("job claimed", 1),
+    ("document embedded", 1),
+    ("document embedded", 3),
+    ("index switched", 1),
+    ("old generation dropped", 1),
+    ("job succeeded", 1),
+]
+
+
+def assert_moved(report: Report) -> None:
+    assert_whole(report)
+    assert report["generations"] == ["model-2"]
+    assert report["percent"] == [100.0]
+    assert len(report["in_index"]) == 3
+
+
+def test_without_a_kill_the_index_is_moved(program: "subprocess.Popen[str]", filled: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / "copy"))
+
+    died_of, report = live(program, folder, "move")
+
+    assert died_of == 0
+    assert_moved(report)
+    assert {point for point, _ in MOVING} <= set(report["reached"])
+
+
+@pytest.mark.requirement("I12")
+@pytest.mark.parametrize(("point", "nth"), MOVING)
+def test_a_move_that_a_kill_interrupts_is_finished_by_the_next_start(
+    program: "subprocess.Popen[str]", filled: Path, tmp_path: Path, point: str, nth: int
+) -> None:
+    folder = Path(shutil.copytree(filled, tmp_path / "copy"))
+
+    died_of, _ = live(program, folder, "move", point, nth)
+    assert died_of == signal.SIGKILL
+    died_of, report = live(program, folder, "finish")
+
+    assert died_of == 0
+    assert_moved(report)
+
+
 def assert_whole_after_kill(report: Report) -> None:
     """What was acknowledged is done; a file that was received but not yet added may wait to be forgotten."""
     assert_whole(report)

@@ -306,5 +306,5 @@ async def test_every_route_says_what_it_needs(knowledge: Knowledge) -> None:
     document = await asyncio.to_thread(application.openapi)
 
     operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert len(operations) == 16
+    assert len(operations) == 18
     assert all(operation["x-fireside-access"] for operation in operations)

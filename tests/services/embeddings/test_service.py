@@ -2,24 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from fireside.adapters.cache.memory import MemoryCache
+from fireside.adapters.vector_index.layout import check_generation_name
 from fireside.contracts.base import Nothing
-from fireside.contracts.embeddings import EMBED, MODEL, EmbedTexts
+from fireside.contracts.embeddings import EMBED, MODELS, EmbedTexts
 from fireside.core.clock import SystemClock
-from fireside.core.errors import ForbiddenError
+from fireside.core.errors import ForbiddenError, NotFoundError
 from fireside.core.identity import service_identity, user_identity
 from fireside.core.ids import UserId, new_id
-from fireside.ports.embedder import EmbedderUnavailableError, Vectors
+from fireside.ports.embedder import EmbedderFacts, EmbedderFailedError, EmbedderUnavailableError, Vectors
 from fireside.runtime.caching import Cache
 from fireside.runtime.mesh import Context, Node
 from fireside.runtime.metrics import Metrics
 from fireside.services.embeddings.service import EmbeddingsService
 from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.services.embeddings.shelf import index_name
 from fireside.services.embeddings.vector_cache import VectorCache, cache_key
 from fireside.testing.mesh import local_node
 
@@ -27,11 +30,8 @@ from fireside.testing.mesh import local_node
 class CountingEmbedder:
     """Embeds the length of a text, and notes what it was asked."""
 
-    dimensions = 2
-    max_tokens = 8
-
-    def __init__(self) -> None:
-        self.name = "Counting/Model:1"
+    def __init__(self, name: str = "Counting/Model:1", *, version: str = "1", dimensions: int = 2) -> None:
+        self.facts = EmbedderFacts(name, dimensions, max_tokens=8, pooling="mean", version=version)
         self.texts: list[str] = []
         self.ready = False
         self.failure: Exception | None = None
@@ -40,7 +40,7 @@ class CountingEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         await self.warm_up()
         self.texts += texts
-        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+        return np.array([[len(text)] + [1.0] * (self.facts.dimensions - 1) for text in texts], dtype=np.float32)
 
     async def warm_up(self) -> None:
         if self.failure is not None:
@@ -79,7 +79,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def service(embedder: CountingEmbedder, clock: HandClock, metrics: Metrics) -> EmbeddingsService:
     settings = EmbeddingsSettings(cache_entries=3, cache_ttl_s=100.0, warm_up=False)
-    return EmbeddingsService(embedder=embedder, settings=settings, clock=clock, metrics=metrics)
+    return EmbeddingsService(embedders=[embedder], settings=settings, clock=clock, metrics=metrics)
 
 
 @pytest.fixture
@@ -144,19 +144,71 @@ async def test_another_model_does_not_get_the_vectors_of_the_first(
 ) -> None:
     await embed(context, "a")
 
-    embedder.name = "other"
+    embedder.facts = replace(embedder.facts, version="2")
     await embed(context, "a")
 
     assert embedder.texts == ["a", "a"]
 
 
 async def test_facts_of_the_model_name_a_generation_of_the_index(context: Context) -> None:
-    model = await context.call(MODEL, Nothing())
+    model = (await context.call(MODELS, Nothing())).default
 
-    assert (model.name, model.index_name) == ("Counting/Model:1", "counting-model-1")
-    assert (model.dimensions, model.max_tokens, model.state) == (2, 8, "loading")
+    assert model.name == "Counting/Model:1"
+    assert model.index_name.startswith("mcounting-model-1-")
+    assert (model.dimensions, model.max_tokens, model.state) == (2, 8, "idle")
     await embed(context, "a")
-    assert (await context.call(MODEL, Nothing())).state == "ready"
+    assert (await context.call(MODELS, Nothing())).default.state == "ready"
+
+
+@pytest.mark.requirement("I12")
+async def test_several_models_embed_side_by_side_each_under_its_name_and_version(
+    clock: HandClock, metrics: Metrics
+) -> None:
+    first, second = CountingEmbedder("mini"), CountingEmbedder("mini", version="2", dimensions=3)
+    settings = EmbeddingsSettings(warm_up=False)
+    service = EmbeddingsService(embedders=[first, second], settings=settings, clock=clock, metrics=metrics)
+    async with local_node(service) as node:
+        context = node.context(identity=service_identity("documents"))
+        models = await context.call(MODELS, Nothing())
+        made = [await context.call(EMBED, EmbedTexts(texts=("a",), model=model)) for model in ("", "mini", "mini@2")]
+        with pytest.raises(NotFoundError, match="mini@2"):
+            await context.call(EMBED, EmbedTexts(texts=("a",), model="absent"))
+
+    assert [(item.name, item.version, item.dimensions) for item in models.items] == [
+        ("mini", "1", 2),
+        ("mini@2", "2", 3),
+    ]
+    assert len({item.index_name for item in models.items}) == 2
+    assert [(each.model, each.dimensions, len(each.vectors)) for each in made] == [
+        ("mini", 2, 8),
+        ("mini", 2, 8),
+        ("mini@2", 3, 12),
+    ]
+    assert (first.texts, second.texts) == (["a"], ["a"])
+    assert first.closed
+    assert second.closed
+
+
+async def test_vectors_of_another_length_than_the_model_says_are_refused(
+    context: Context, embedder: CountingEmbedder
+) -> None:
+    async def wrong(texts: Sequence[str]) -> Vectors:
+        return np.ones((len(texts), 5), dtype=np.float32)
+
+    embedder.embed = wrong
+
+    with pytest.raises(EmbedderFailedError, match="shape"):
+        await embed(context, "a")
+
+
+@pytest.mark.parametrize("name", ["bge/small:v1.5", "BGE-small", "bge-small-", "-bge", "é", "x" * 300])
+def test_every_name_of_a_model_names_a_generation_of_its_own(name: str) -> None:
+    plain = "bge-small-v1.5"
+
+    check_generation_name(index_name(name))
+    assert index_name(plain) == plain
+    assert index_name(name) != index_name(name.lower() + "2")
+    assert index_name("bge/small") != index_name("bge-small")
 
 
 async def test_a_failing_model_is_told_to_the_caller_and_nothing_is_kept(
@@ -181,7 +233,7 @@ async def test_people_cannot_call_it(node: Node) -> None:
 async def test_the_model_is_loaded_in_the_background_and_let_go_at_the_end(
     embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
 ) -> None:
-    service = EmbeddingsService(embedder=embedder, settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
+    service = EmbeddingsService(embedders=[embedder], settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
     assert (await service.health())["embedder"].status == "degraded"
 
     async with local_node(service):
@@ -197,7 +249,7 @@ async def test_a_model_that_cannot_be_loaded_degrades_the_node_but_does_not_stop
     embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
 ) -> None:
     embedder.failure = EmbedderUnavailableError("no model file")
-    service = EmbeddingsService(embedder=embedder, settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
+    service = EmbeddingsService(embedders=[embedder], settings=EmbeddingsSettings(), clock=clock, metrics=metrics)
 
     async with local_node(service) as node:
         async with asyncio.timeout(5):
@@ -232,7 +284,7 @@ async def test_nodes_that_share_a_cache_embed_a_question_once_and_documents_each
     many = tuple(f"{number} passages" for number in range(9))
     for _ in range(2):
         service = EmbeddingsService(
-            embedder=embedder, settings=settings, clock=clock, metrics=metrics, shared=Cache(store, metrics=metrics)
+            embedders=[embedder], settings=settings, clock=clock, metrics=metrics, shared=Cache(store, metrics=metrics)
         )
         async with local_node(service) as node:
             context = node.context(identity=service_identity("documents"))

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import re
 import threading
 import zipfile
 from collections import Counter
@@ -33,7 +34,7 @@ class ModelServer:
     """All of it on one port.
 
     Attributes:
-        files: Content by name; the hub's repository is `acme/<name without .gguf>`.
+        files: Content by name; the hub's repository is `acme/<name without .gguf>`, and without part.
         digests: What is told as the SHA-256 of a file, where it is not the right one.
         sent: Bytes of content that went out, by name.
         requests: (name, first byte asked for) of every download.
@@ -87,7 +88,7 @@ class ModelServer:
 
     async def _revision(self, request: web.Request) -> web.Response:
         self.tokens.append(request.headers.get("authorization"))
-        if f"{request.match_info['repo']}.gguf" not in self.files:
+        if not self._of(request.match_info["repo"]):
             return web.json_response({"error": "Repository not found"}, status=404)
         return web.json_response({"sha": COMMIT, "tags": ["gguf", "chat", "en", "license:mit"]})
 
@@ -95,14 +96,18 @@ class ModelServer:
         if self.tree_status != 200:
             return web.json_response({"error": "gated"}, status=self.tree_status)
         assert request.match_info["revision"] == COMMIT
-        name = f"{request.match_info['repo']}.gguf"
-        lfs = {"oid": self.digest(name), "size": len(self.files[name]), "pointerSize": 133}
-        return web.json_response(
-            [
-                {"type": "file", "path": "README.md", "size": 10, "oid": "1"},
-                {"type": "file", "path": name, "size": len(self.files[name]), "oid": "2", "lfs": lfs},
-            ]
-        )
+        entries: list[dict[str, object]] = [{"type": "file", "path": "README.md", "size": 10, "oid": "1"}]
+        for name in self._of(request.match_info["repo"]):
+            size = len(self.files[name])
+            lfs = {"oid": self.digest(name), "size": size, "pointerSize": 133}
+            entries.append({"type": "file", "path": name, "size": size, "oid": "2", "lfs": lfs})
+        return web.json_response(entries)
+
+    def _of(self, repository: str) -> list[str]:
+        """The files of a repository of the hub: one of its name, or one in parts."""
+        return [
+            name for name in self.files if re.fullmatch(rf"{re.escape(repository)}(-\d{{5}}-of-\d{{5}})?\.gguf", name)
+        ]
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"/cdn/{request.match_info['name']}")

@@ -16,6 +16,7 @@ from tests.databases import on_both_databases
 from tests.gguf import model_file
 from tests.services.explore.conftest import GIGABYTE, Shop, running_shop
 from tests.services.explore.servers import ModelServer, sha256
+from tests.tiny_models import bert_file
 
 FAMILIES = {"one": "qwen", "two": "qwen", "three": "llama"}
 
@@ -190,3 +191,27 @@ async def test_what_names_no_source_is_refused_at_once(shop: Shop, source: str) 
 @on_both_databases
 async def test_the_migrations_make_the_tables_that_the_code_describes(shop: Shop) -> None:
     assert await schema_differences(shop.service.database, durable_metadata, tables.metadata) == []
+
+
+@pytest.mark.requirement("I6")
+async def test_how_a_model_is_run_is_told_to_who_runs_it_and_replaced_whole(stocked: Shop) -> None:
+    wanted = explore.RunOptions(pinned=True, context_tokens=1024, parallel=2, keep_alive_s=5.0, priority="low")
+    assert (await stocked.change("one", run=wanted)).run == wanted
+    assert (await stocked.change("one", tags=("quick",))).run == wanted
+
+    shelf = await stocked.admin.as_service("test").call(explore.SHELF, Nothing())
+
+    on_shelf = {model.name: model for model in shelf.installed}
+    assert (on_shelf["one"].window_tokens, on_shelf["one"].parallel) == (1024, 2)
+    assert (on_shelf["two"].window_tokens, on_shelf["two"].parallel) == (None, None)
+    assert next(rule.run for rule in shelf.rules if rule.name == "one") == wanted
+    assert (await stocked.change("one", run=explore.RunOptions(pinned=True))).run == explore.RunOptions(pinned=True)
+
+
+@pytest.mark.requirement("I6", "I12")
+async def test_a_model_that_does_not_chat_cannot_be_the_default(shop: Shop, server: ModelServer) -> None:
+    server.files["vectors.gguf"] = bert_file()
+    assert (await shop.install("hf:acme/vectors")).state == "succeeded"
+
+    with pytest.raises(ConflictError, match="does not chat"):
+        await shop.change("vectors", is_default=True)

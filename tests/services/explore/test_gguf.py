@@ -12,6 +12,7 @@ from fireside.services.explore.errors import UnusableModelFileError
 from fireside.services.explore.facts import facts_of
 from fireside.services.explore.gguf import IncompleteHeadError, read_head
 from tests.gguf import MODEL, head, model_file, padded, tensor, text
+from tests.tiny_models import bert_file
 
 RIGHT = model_file()
 HUGE = 2**63
@@ -129,3 +130,16 @@ def test_damage_anywhere_is_refused_or_harmless(place: int, damage: bytes) -> No
 
     with suppress(UnusableModelFileError):
         facts_of(read(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (model_file(), "chat"),
+        (bert_file(), "embedding"),
+        (bert_file(ranks=True), "rerank"),
+        (model_file(llama__pooling_type=3), "embedding"),
+    ],
+)
+def test_what_a_model_was_made_for_is_read_from_its_file(content: bytes, kind: str) -> None:
+    assert facts_of(read(content)).kind == kind

@@ -50,6 +50,10 @@ async def all_well() -> Health:
     return Health("ok", {})
 
 
+def a_probe() -> Probes:
+    return Probes(health=all_well, metrics=lambda: b"# TYPE a counter\n")
+
+
 @asynccontextmanager
 async def gateway(
     *services: Service,
@@ -63,7 +67,7 @@ async def gateway(
     async with local_node(*services) as node:
         app = create_app(
             routers=routers,
-            probes=probes or Probes(health=all_well, metrics=lambda: b"# TYPE a counter\n"),
+            probes=probes or a_probe(),
             page=Page(page, (Entry("index.html", ("/", "/documents/{document_id}"), POLICY),), files),
         )
         transport = httpx.ASGITransport(AsSomeone(app, node, identity or person()))
@@ -126,13 +130,17 @@ class FakeEmbeddings(Service):
 
     name = "embeddings"
 
-    @action(embeddings.MODEL)
-    async def model(self, context: Context, request: Nothing) -> embeddings.EmbeddingModel:
-        return embeddings.EmbeddingModel(name="mini", index_name="mini", dimensions=2, max_tokens=8, state="ready")
+    @action(embeddings.MODELS)
+    async def models(self, context: Context, request: Nothing) -> embeddings.EmbeddingModels:
+        mini = embeddings.EmbeddingModel(name="mini", index_name="mini", dimensions=2, max_tokens=8, state="ready")
+        wide = mini.model_copy(update={"name": "mini@2", "version": "2", "index_name": "mini-2", "dimensions": 4})
+        return embeddings.EmbeddingModels(items=(mini, wide))
 
     @action(embeddings.EMBED)
     async def embed(self, context: Context, request: embeddings.EmbedTexts) -> embeddings.Embeddings:
         row = b"\x00\x00\x80\x3f\x00\x00\x00\x00"
+        if request.model == "mini@2":
+            return embeddings.Embeddings(model="mini@2", dimensions=4, vectors=row * 2 * len(request.texts))
         return embeddings.Embeddings(model="mini", dimensions=2, vectors=row * len(request.texts))
 
 

@@ -20,7 +20,7 @@ from fireside.core.identity import user_identity
 from fireside.core.ids import JobId
 from fireside.runtime.context import Context
 from fireside.runtime.mesh import Service, action
-from fireside.services.gateway import ollama_pulling
+from fireside.services.gateway import job_following
 from tests.services.gateway.gateway_house import USER_ID, FakeChat, FakeEmbeddings, FakeInference, gateway
 
 QUESTION = [{"role": "user", "content": "why?"}]
@@ -167,12 +167,14 @@ async def test_models_are_listed_and_shown(house: House) -> None:
     running = (await house.client.get("/api/ps")).json()["models"]
     shown = (await house.post("/api/show")).json()
 
-    assert [model["name"] for model in listed] == ["fireside:latest", "tiny:latest", "mini:latest"]
-    assert len({model["digest"] for model in listed}) == 3
+    assert [model["name"] for model in listed] == ["fireside:latest", "tiny:latest", "mini:latest", "mini@2:latest"]
+    assert len({model["digest"] for model in listed}) == 4
     assert [(model["name"], model["context_length"]) for model in running] == [("tiny:latest", 8)]
     assert shown["capabilities"] == ["completion", "tools"]
     assert shown["model_info"][f"{shown['details']['family']}.context_length"] == 8
-    assert (await house.post("/api/show", model="mini:latest")).json()["capabilities"] == ["embedding"]
+    embedder = (await house.post("/api/show", model="mini@2:latest")).json()
+    assert embedder["capabilities"] == ["embedding"]
+    assert embedder["model_info"]["unknown.embedding_length"] == 4
     assert (await house.post("/api/show", name="fireside", model="")).json()["capabilities"] == ["completion"]
     assert (await house.client.get("/api/version")).json()["version"]
 
@@ -184,6 +186,7 @@ async def test_texts_become_vectors_in_both_ways(house: House) -> None:
     assert made["embeddings"] == [[1.0, 0.0], [1.0, 0.0]]
     assert (made["prompt_eval_count"], made["model"]) == (3, "mini")
     assert older["embedding"] == [1.0, 0.0]
+    assert (await house.post("/api/embed", model="mini@2:latest", input="a")).json()["embeddings"] == [[1, 0, 1, 0]]
     assert (await house.post("/api/embed", model="mini", input=[])).status_code == 400
     assert (await house.post("/api/embed", model="mini", input="a", dimensions=7)).status_code == 400
 
@@ -245,7 +248,7 @@ async def test_a_model_that_is_there_need_not_be_pulled(house: House) -> None:
 async def test_a_model_is_pulled_as_an_installation_whose_progress_is_told(
     house: House, monkeypatch: pytest.MonkeyPatch, name: str, source: str, installed_as: str | None
 ) -> None:
-    monkeypatch.setattr(ollama_pulling, "_LOOK_S", 0)
+    monkeypatch.setattr(job_following, "_LOOK_S", 0)
     house.explore.steps = [
         {"state": "queued"},
         {"state": "running", "percent": 40.5, "stage": "downloading"},

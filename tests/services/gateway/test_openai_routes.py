@@ -13,6 +13,7 @@ from fireside.contracts.inference import ForwardHead
 from fireside.core.errors import UnavailableError
 from fireside.core.identity import user_identity
 from tests.services.gateway.gateway_house import (
+    BASE,
     USER_ID,
     FakeChat,
     FakeEmbeddings,
@@ -46,7 +47,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 async def test_models_are_the_pipeline_and_what_is_served(house: House) -> None:
     listed = (await house.client.get("/v1/models")).json()
 
-    assert [model["id"] for model in listed["data"]] == ["fireside", "tiny", "mini"]
+    assert [model["id"] for model in listed["data"]] == ["fireside", "tiny", "mini", "mini@2"]
     assert (await house.client.get("/v1/models/tiny")).json()["object"] == "model"
 
 
@@ -69,7 +70,9 @@ async def test_the_pipeline_answers_whole(house: House) -> None:
 
     message = answer["choices"][0]["message"]
     assert message["content"] == "It is so [1]."
-    assert message["annotations"][0]["url_citation"]["title"] == "A"
+    cited = message["annotations"][0]["url_citation"]
+    assert cited["title"] == "A"
+    assert cited["url"].startswith(f"{BASE}/documents/")
     assert house.chat.asked[0].turns[0].content == "why?"
 
 
@@ -201,6 +204,11 @@ async def test_too_many_texts_and_other_dimensions_are_refused(house: House) -> 
 
 async def test_texts_become_vectors(house: House) -> None:
     made = (await house.client.post("/v1/embeddings", json={"model": "mini", "input": ["a", "b"]})).json()
+    other = (await house.client.post("/v1/embeddings", json={"model": "mini@2", "input": "a"})).json()
+    cards = {card["id"]: card for card in (await house.client.get("/v1/models")).json()["data"]}
+    assert (other["model"], other["data"][0]["embedding"]) == ("mini@2", [1.0, 0.0, 1.0, 0.0])
+    assert cards["mini@2"]["embedding"] == {"version": "2", "dimensions": 4, "max_tokens": 8, "pooling": "mean"}
+    assert "embedding" not in cards["tiny"]
 
     assert [row["embedding"] for row in made["data"]] == [[1.0, 0.0], [1.0, 0.0]]
     refused = await house.client.post("/v1/embeddings", json={"model": "maxi", "input": "a"})

@@ -1,6 +1,9 @@
 import pytest
+from pydantic import ValidationError
+from starlette.types import Receive, Scope, Send
 
 from fireside.runtime.durable import Database
+from fireside.services.gateway.request_frame import RequestFrame
 from fireside.services.gateway.settings import GatewaySettings
 from tests.services.gateway.door import BROWSER, Door, open_door
 
@@ -75,3 +78,22 @@ def test_a_proxy_that_is_no_address_is_refused() -> None:
 async def test_browsers_are_told_from_programs_by_what_only_browsers_send(door: Door) -> None:
     assert (await door.get("/who", BROWSER)).json()["browser"] is True
     assert (await door.get("/who", {"user-agent": "Mozilla/5.0"})).json()["browser"] is False
+
+
+async def test_links_lead_to_where_people_reach_the_page_when_the_settings_say_so() -> None:
+    seen: list[str] = []
+
+    async def behind(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["state"]["site"])
+
+    scope = {"type": "http", "scheme": "http", "headers": [], "client": ("10.0.0.1", 1)}
+    for site in ("", "https://ask.example.org"):
+        await RequestFrame(behind, trusted_proxies=(), site=site)(dict(scope), None, None)  # pyright: ignore[reportArgumentType]
+
+    assert seen == ["", "https://ask.example.org"]
+
+
+@pytest.mark.parametrize("wrong", ["ask.example.org", "ftp://x", "https://x/", "https://x y"])
+def test_the_address_of_the_page_is_a_web_address_without_a_slash_at_the_end(wrong: str) -> None:
+    with pytest.raises(ValidationError):
+        GatewaySettings(public_url=wrong)

@@ -215,9 +215,10 @@ async def test_the_pipeline_cites(house: House) -> None:
 
     [part] = whole["output"][0]["content"]
     [citation] = part["annotations"]
-    assert (citation["type"], citation["filename"]) == ("file_citation", "a.md")
+    assert (citation["type"], citation["title"]) == ("url_citation", "A")
+    assert "/documents/" in citation["url"]
     [added] = [event for event in found if event["type"] == "response.output_text.annotation.added"]
-    assert added["annotation"]["filename"] == "a.md"
+    assert added["annotation"] == citation | {"url": added["annotation"]["url"]}
     assert house.chat.asked[0].instructions == "be brief"
 
 

@@ -12,11 +12,13 @@ from fireside.core.errors import UnavailableError
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId, new_id
 from fireside.ports.model_engine import EngineAddress, EngineStatus
+from fireside.ports.node_notes import NodeNotes
 from fireside.runtime.mesh import Context, Node, Service, action
 from fireside.services.inference.engine_room import EngineRoom
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.service import InferenceService
+from fireside.services.inference.warm_start import WarmStart
 from fireside.testing.mesh import local_node
 from fireside.testing.scripted_model import ScriptedModel
 
@@ -99,10 +101,14 @@ class Engines:
 
 
 @asynccontextmanager
-async def ruled_house(shelves: Shelves, engines: Engines) -> AsyncGenerator[tuple[Node, ScriptedModel]]:
+async def ruled_house(
+    shelves: Shelves, engines: Engines, notes: NodeNotes | None = None
+) -> AsyncGenerator[tuple[Node, ScriptedModel]]:
     configured = ScriptedModel()
     catalogue = Catalogue((served("one", configured),))
-    service = InferenceService(catalogue=catalogue, room=engines.room, make_installed=engines.make)
+    service = InferenceService(
+        catalogue=catalogue, room=engines.room, make_installed=engines.make, warm_start=WarmStart(notes)
+    )
     async with local_node(shelves, service) as node:
         yield node, configured
 

@@ -7,7 +7,7 @@ import pytest
 
 from fireside.ports.model_engine import EngineStatus
 from fireside.runtime.errors import OverloadedError
-from fireside.services.inference.engine_room import EngineRoom
+from fireside.services.inference.engine_room import Care, EngineRoom
 from fireside.services.inference.errors import TooLargeForBudgetError
 from fireside.services.inference.model import ServedModel
 from fireside.testing.scripted_model import ScriptedModel
@@ -55,7 +55,7 @@ async def test_the_model_that_was_used_longest_ago_makes_room(rooms: Rooms) -> N
 
 async def test_what_answers_or_is_kept_is_never_unloaded_for_another(rooms: Rooms) -> None:
     kept, busy, other = rooms.model("kept"), rooms.model("busy"), rooms.model("other")
-    rooms.room.keep(kept)
+    rooms.room.treat(kept, Care(kept=True))
     await rooms.room.load(kept, lambda: None)
 
     async with rooms.room.using(busy, lambda: None):
@@ -97,13 +97,13 @@ async def test_who_is_not_used_is_unloaded_after_a_while_and_loaded_again_when_a
 
 async def test_a_kept_model_outlasts_the_time_until_it_is_kept_no_more(rooms: Rooms) -> None:
     model = rooms.model("a")
-    rooms.room.keep(model)
+    rooms.room.treat(model, Care(kept=True))
     await rooms.use(model)
     rooms.clock.pass_time(seconds=600)
     await rooms.room.tidy()
     assert rooms.calls["a"] == ["start"]
 
-    rooms.room.keep(model, kept=False)
+    rooms.room.treat(model, Care())
     await rooms.room.tidy()
     assert rooms.calls["a"] == ["start", "stop"]
 
@@ -128,3 +128,22 @@ async def test_an_engine_that_gave_up_is_started_anew_by_the_next_who_asks(rooms
     await rooms.use(model)
 
     assert rooms.calls["a"] == ["start", "stop", "start"]
+
+
+async def test_of_unused_models_those_of_low_rank_make_room_first(rooms: Rooms) -> None:
+    a, b, c = rooms.model("a"), rooms.model("b"), rooms.model("c")
+    rooms.room.treat(b, Care(rank=-1))
+
+    await rooms.use(a, b, c)
+
+    assert rooms.calls == {"a": ["start"], "b": ["start", "stop"], "c": ["start"]}
+
+
+async def test_a_model_may_stay_for_a_time_of_its_own(rooms: Rooms) -> None:
+    a, b = rooms.model("a"), rooms.model("b")
+    rooms.room.treat(a, Care(keep_alive_s=0.0))
+    await rooms.use(a, b)
+
+    await rooms.room.tidy()
+
+    assert rooms.calls == {"a": ["start", "stop"], "b": ["start"]}

@@ -52,13 +52,17 @@ async def context(node: Node) -> Context:
     return context
 
 
-async def add(context: Context, *chunks: vectors.IndexedChunk, generation: str | None = None) -> None:
+async def add(context: Context, *chunks: vectors.IndexedChunk, generation: str | None = "first") -> None:
     await context.call(vectors.UPSERT, vectors.UpsertChunks(chunks=chunks, generation=generation))
 
 
-async def find(context: Context, text: str = "", vector: bytes = b"", **scope: tuple[UUID, ...]) -> dict[int, tuple]:
+async def find(
+    context: Context, text: str = "", vector: bytes = b"", *, generation: str = "first", **scope: tuple[UUID, ...]
+) -> dict[int, tuple]:
     where = vectors.SearchScope(**{"collection_ids": (MINE, YOURS), **scope})
-    answer = await context.call(vectors.SEARCH, vectors.SearchChunks(scope=where, text=text, vector=vector))
+    answer = await context.call(
+        vectors.SEARCH, vectors.SearchChunks(scope=where, text=text, vector=vector, generation=generation)
+    )
     return {item.chunk_id.int - 100: (item.similarity, item.keyword) for item in answer.items}
 
 
@@ -125,7 +129,7 @@ async def test_a_new_generation_is_prepared_filled_and_activated_before_the_old_
     assert activated.active == "second"
     assert dropped.generations == ("second",)
     assert await context.call(vectors.GENERATIONS, Nothing()) == dropped
-    assert set(await find(context, "new old")) == {2}
+    assert set(await find(context, "new old", generation="second")) == {2}
 
 
 async def test_vectors_of_another_length_are_refused(context: Context) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from fireside.adapters.cache.memory import MemoryCache
 from fireside.core.clock import Clock, SystemClock
+from fireside.core.tasks import end
 from fireside.ports.cache import CacheError, CacheUsage, Forgotten, Look, SharedCacheStore
 
 log = structlog.stdlib.get_logger(__name__)
@@ -115,10 +116,8 @@ class TieredCache:
 
     async def aclose(self) -> None:
         """End to follow and let go of the connections."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-            self._following = None
+        await end(self._following)
+        self._following = None
         await self._far.aclose()
 
     async def _forget(self, forgotten: Forgotten, tell_server: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -31,8 +31,9 @@ from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnav
 from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, messages
 from fireside.adapters.event_stream.jetstream_client import PATIENCE_S, disconnect, new_client, translated
 from fireside.adapters.event_stream.link import BrokerAwayError, Link
-from fireside.adapters.event_stream.member import Member, Members, end
+from fireside.adapters.event_stream.member import Member, Members
 from fireside.adapters.event_stream.names import plain, prefix
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
 log = structlog.stdlib.get_logger(__name__)

@@ -11,6 +11,7 @@ from random import random
 
 import structlog
 
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive
 
 log = structlog.stdlib.get_logger(__name__)
@@ -67,8 +68,7 @@ class Member:
         """Receive nothing more. Returns once the broker has back what was not taken."""
         task, self._task = self._task, None
         self.closing = True
-        if task is not None:
-            await end(task, within_s=_LONGEST_FAREWELL_S)
+        await end(task, within_s=_LONGEST_FAREWELL_S)
 
     async def _go_on(self) -> None:
         while not self.closing:
@@ -98,20 +98,6 @@ class Members:
         """End all."""
         members, self._members = self._members, []
         await asyncio.gather(*(member.close() for member in members))
-
-
-async def end(task: asyncio.Task[None], *, within_s: float = 1.0) -> None:
-    """Cancel a task, and return when it has ended, whatever it raises.
-
-    Drivers that use `asyncio.wait_for` lose a cancellation now and then (until Python 3.12), so it is repeated.
-
-    Args:
-        task: Not the one that calls this.
-        within_s: How long the task may take for its last things before it is cancelled again.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=within_s)
 
 
 def _wait_s(failures: int) -> float:

@@ -25,23 +25,26 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue, DeliveryMode
 from aio_pika.abc import AbstractIncomingMessage as Delivery
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
 from fireside.adapters.event_stream.envelope_codec import JoinedFacts, NotAnEnvelopeError, decode, messages
 from fireside.adapters.event_stream.link import BrokerAwayError, Link
 from fireside.adapters.event_stream.member import Member, Members
 from fireside.adapters.event_stream.names import original, plain, prefix
+from fireside.adapters.event_stream.rabbitmq_client import (
+    PATIENCE_S,
+    close_channel,
+    disconnect,
+    new_connection,
+    translated,
+)
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
 log = structlog.stdlib.get_logger(__name__)
 
-_PATIENCE_S = 10.0
-_HEARTBEAT_S = 10
 _LOOK_AFTER_QUEUE_S = 5.0
 _BATCH = 20
 _LONGEST_MESSAGE_BYTES = 256 * 1024
-_REFUSALS = (AuthenticationError, ProbableAuthenticationError)
 # RabbitMQ 4 gives a message up after 20 deliveries unless it is told otherwise; here giving up is the inbox's business
 _DELIVERIES = 2**31 - 1
 
@@ -58,13 +61,15 @@ class RabbitEventStream:
             url: `amqp://user:password@host:port/vhost`.
             namespace: Separates clusters that share a virtual host.
         """
-        self._url = URL(url).update_query(heartbeat=_HEARTBEAT_S)
+        self._url = URL(url)
         self._name = f"{prefix(namespace)}.facts"
         self._members = Members()
         self._link = Link[AbstractConnection](
-            connect=self._connect, is_open=lambda connection: connection.connected.is_set(), disconnect=_disconnect
+            connect=lambda: new_connection(self._url),
+            is_open=lambda connection: connection.connected.is_set(),
+            disconnect=disconnect,
         )
-        self._publishing: tuple[AbstractChannel, AbstractExchange] | None = None
+        self._publishing: tuple[AbstractConnection, AbstractChannel] | None = None
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -74,7 +79,7 @@ class RabbitEventStream:
             EventStreamError: It refuses the credentials or the virtual host.
         """
         with suppress(BrokerAwayError):
-            async with _translated():
+            async with translated():
                 await self._link.get()
 
     async def close(self) -> None:
@@ -90,7 +95,7 @@ class RabbitEventStream:
         """Hand facts over; returns when the queues of all groups have them on disk."""
         if destination not in self.destinations():
             raise EventStreamError(f"there is no destination {destination}", destination=destination)
-        async with _translated(), self._turn, asyncio.timeout(_PATIENCE_S):
+        async with translated(), self._turn, asyncio.timeout(PATIENCE_S):
             try:
                 exchange = await self._exchange()
                 for joined in messages(events, longest_bytes=_LONGEST_MESSAGE_BYTES):
@@ -106,12 +111,12 @@ class RabbitEventStream:
 
     async def rejected(self, *, limit: int = 100) -> Sequence[RejectedMessage]:
         """What lies in the queue of rejected messages; reading leaves it there."""
-        async with _translated(), self._channel() as channel:
+        async with translated(), self._channel() as channel:
             return [message async for _, message in self._put_aside(channel, limit)]
 
     async def offer_again(self, message_id: UUID) -> bool:
         """Send it to the queue of its group, and remove it from that of rejected messages."""
-        async with _translated(), self._channel() as channel, self._channel(publisher_confirms=True) as sending:
+        async with translated(), self._channel() as channel, self._channel(publisher_confirms=True) as sending:
             async for delivery, message in self._put_aside(channel, None):
                 if message.id == message_id:
                     again = aio_pika.Message(message.body, delivery_mode=DeliveryMode.PERSISTENT)
@@ -125,7 +130,7 @@ class RabbitEventStream:
     ) -> AsyncGenerator[tuple[Delivery, RejectedMessage]]:
         """Rejected messages, oldest first; those that are not acknowledged stay where they are."""
         queue, number = await self._declare_rejected(channel), 0
-        while number != limit and (delivery := await queue.get(fail=False, timeout=_PATIENCE_S)) is not None:
+        while number != limit and (delivery := await queue.get(fail=False, timeout=PATIENCE_S)) is not None:
             deaths: Any = delivery.headers.get("x-death") or [{}]
             group = original(str(deaths[0].get("queue", "")).removeprefix(f"{self._name}."))
             yield delivery, RejectedMessage(group, delivery.body, deaths[0].get("time") or datetime.now(UTC))
@@ -133,49 +138,42 @@ class RabbitEventStream:
 
     async def shortcomings(self) -> Sequence[str]:
         """None: a quorum queue is on disk before a publication is confirmed, whatever the server's settings."""
-        async with _translated():
+        async with translated():
             await self._link.get()
         return ()
-
-    async def _connect(self) -> AbstractConnection:
-        try:
-            return await aio_pika.connect(self._url, timeout=_PATIENCE_S / 2)
-        except _REFUSALS as error:
-            raise EventStreamError("RabbitMQ refuses the user, the password or the virtual host") from error
 
     @asynccontextmanager
     async def _channel(self, *, publisher_confirms: bool = False) -> AsyncGenerator[AbstractChannel]:
         """A channel that returns to their queue, in order, the messages that were not acknowledged on it."""
         connection = await self._link.get()
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             channel = await connection.channel(publisher_confirms=publisher_confirms)
         try:
             yield channel
         finally:
-            await _close(channel)
+            await close_channel(connection, channel)
 
     async def _exchange(self) -> AbstractExchange:
-        if self._publishing is not None and not self._publishing[0].is_closed:
-            return self._publishing[1]
+        if self._publishing is not None and not self._publishing[1].is_closed:
+            return await self._publishing[1].get_exchange(self._name, ensure=False)
         connection = await self._link.get()
-        channel = await connection.channel(publisher_confirms=True)
-        self._publishing = channel, await self._declare_exchange(channel)
-        return self._publishing[1]
+        self._publishing = connection, await connection.channel(publisher_confirms=True)
+        return await self._declare_exchange(self._publishing[1])
 
     async def _end_publishing(self) -> None:
         publishing, self._publishing = self._publishing, None
         if publishing is not None:
-            await _close(publishing[0])
+            await close_channel(*publishing)
 
     async def _session(self, member: Member) -> None:
-        async with _translated(), self._channel() as channel:
+        async with translated(), self._channel() as channel:
             deliveries = _Deliveries()
 
             def end(_channel: AbstractChannel | None, _error: BaseException | None) -> None:
                 deliveries.put_nowait(None)
 
             channel.close_callbacks.add(end)
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 queue = await self._declare_group(channel, member)
                 await channel.set_qos(prefetch_count=_BATCH)
                 await queue.consume(deliveries.put)
@@ -190,7 +188,7 @@ class RabbitEventStream:
                 async with asyncio.timeout(_LOOK_AFTER_QUEUE_S):
                     arrived = [await deliveries.get()]
                 break
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 if not (await queue.declare()).consumer_count:
                     raise BrokerAwayError(f"the queue {queue.name} was made anew")
         while not deliveries.empty():
@@ -269,28 +267,3 @@ def _message(joined: JoinedFacts) -> aio_pika.Message:
 
 def _quorum() -> dict[str, Any]:
     return {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERIES}
-
-
-async def _close(channel: AbstractChannel) -> None:
-    with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
-        async with asyncio.timeout(_PATIENCE_S / 2):
-            await channel.close()
-
-
-async def _disconnect(connection: AbstractConnection) -> None:
-    with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
-        async with asyncio.timeout(_PATIENCE_S / 2):
-            await connection.close()
-
-
-@asynccontextmanager
-async def _translated() -> AsyncGenerator[None]:
-    """Raise what the driver raises as errors of the port."""
-    try:
-        yield
-    except EventStreamError:
-        raise
-    except TimeoutError as error:
-        raise BrokerAwayError("RabbitMQ did not answer in time") from error
-    except CONNECTION_EXCEPTIONS as error:
-        raise BrokerAwayError(f"RabbitMQ: {error or type(error).__name__}") from error

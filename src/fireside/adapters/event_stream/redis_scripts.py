@@ -31,18 +31,20 @@ return 0
 """
 """KEYS: lease. ARGV: member. Gives up a lease, if it is the member's."""
 
-IS_NEXT = """
+GO_ON = """
+if #ARGV > 3 then
+  redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 4))
+end
 if redis.call('GET', KEYS[2]) ~= ARGV[2] then
   return 0
 end
-local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
-if pending[2] == ARGV[3] then
-  return 1
+if ARGV[3] ~= '' and redis.call('XPENDING', KEYS[1], ARGV[1])[2] ~= ARGV[3] then
+  return 0
 end
-return 0
+return 1
 """
-"""KEYS: stream, lease. ARGV: group, member, entry. 1 when the member holds the lease and all entries before this one
-are acknowledged."""
+"""KEYS: stream, lease. ARGV: group, member, next entry or nothing, entries that were taken. Acknowledges these. 1 when
+the member holds the lease and all entries before the next are acknowledged."""
 
 TRIM = """
 if redis.call('EXISTS', KEYS[1]) == 0 then

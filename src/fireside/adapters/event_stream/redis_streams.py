@@ -3,8 +3,8 @@
 All facts are entries of one stream, on which each consumer group has its place. A group has one member at work, the one
 that holds its lease; all members speak to Redis as the same consumer, so whoever takes over finds what was delivered
 and not acknowledged as its own, oldest first, and needs to claim nothing. A member that was paused and does not know
-that its lease is gone does no harm: right before it hands facts over it asks whether everything before them is
-acknowledged and the lease is still its own, in one step.
+that its lease is gone does no harm: right before it hands facts over it acknowledges those before them and asks whether
+everything before them is acknowledged and the lease is still its own, in one step.
 
 What every group has acknowledged is trimmed; an entry that a group has not acknowledged never is.
 
@@ -16,7 +16,6 @@ tells what is missing.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -33,16 +32,19 @@ from redis.exceptions import (
 
 from fireside.adapters.event_stream.envelope_codec import NotAnEnvelopeError, decode, encode
 from fireside.adapters.event_stream.link import BrokerAwayError
-from fireside.adapters.event_stream.member import Member, Members, end
+from fireside.adapters.event_stream.member import Member, Members
 from fireside.adapters.event_stream.names import prefix
-from fireside.adapters.event_stream.redis_scripts import APPEND, HOLD, IS_NEXT, RELEASE, TRIM
+from fireside.adapters.event_stream.redis_answers import Entry, entries_in, moment_of, text
+from fireside.adapters.event_stream.redis_scripts import APPEND, GO_ON, HOLD, RELEASE, TRIM
 from fireside.adapters.redis_clients import close_redis_client, make_redis_client, read_address
 from fireside.core.errors import InvalidInputError
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope, EventStreamError, Receive, RejectedMessage
 
 log = structlog.stdlib.get_logger(__name__)
 
 _CONSUMER = "member"
+_DELIVERED, _NEW = "0", ">"
 _BATCH = 200
 _TRIM_EVERY = 1_000
 _KEPT_FOR_NOBODY = 10_000
@@ -50,8 +52,6 @@ _REJECTED_KEPT = 10_000
 _REPLICAS_MS = 3_000
 _LONGEST_BLOCK_S = 2.0
 _ANSWER_S = 5.0
-
-_Entry = tuple[bytes, dict[bytes, bytes] | None]
 
 
 class RedisEventStream:
@@ -147,9 +147,9 @@ class RedisEventStream:
 
     async def _put_aside(self, limit: int | None) -> list[tuple[bytes, RejectedMessage]]:
         async with _translated():
-            entries = cast(list[_Entry], await self._client.xrange(self._rejected, count=limit))
+            entries = cast(list[Entry], await self._client.xrange(self._rejected, count=limit))
         return [
-            (entry, RejectedMessage(fields[b"group"].decode(), fields[b"body"], _moment(entry)))
+            (entry, RejectedMessage(fields[b"group"].decode(), fields[b"body"], moment_of(entry)))
             for entry, fields in entries
             if fields is not None
         ]
@@ -173,7 +173,7 @@ class RedisEventStream:
 
     async def _config(self, name: str) -> dict[str, str]:
         found = cast(dict[Any, Any], await self._client.config_get(name))
-        return {_text(key): _text(value) for key, value in found.items()}
+        return {text(key): text(value) for key, value in found.items()}
 
     async def _eval(self, script: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:
         answer: Any = self._client.eval(script, len(keys), *keys, *cast(Sequence[Any], arguments))
@@ -197,8 +197,7 @@ class RedisEventStream:
                 await asyncio.sleep(min(self._take_over_s / 20, 0.5))
             holding = asyncio.create_task(self._keep(lease, name))
             try:
-                while not member.closing and await self._receive(member, lease, name):
-                    pass
+                await self._receive_all(member, lease, name)
             finally:
                 await end(holding)
                 with suppress(RedisError, OSError):
@@ -220,27 +219,48 @@ class RedisEventStream:
             with suppress(RedisError, OSError):
                 await self._eval(HOLD, [lease], name, self._take_over_ms)
 
-    async def _receive(self, member: Member, lease: str, name: str) -> bool:
-        """Hand the next entries over, if any come soon. False when another member is at work."""
-        entries = await self._read(member.group, "0") or await self._read(member.group, ">")
-        if not entries:
-            return bool(await self._eval(HOLD, [lease], name, self._take_over_ms))
-        first = entries[0][0]
-        if not await self._eval(IS_NEXT, [self._stream, lease], member.group, name, first):
-            return False
-        await member.take(await self._facts(member.group, entries))
-        await self._client.xack(self._stream, member.group, *(entry for entry, _ in entries))
-        return True
+    async def _receive_all(self, member: Member, lease: str, name: str) -> None:
+        """Hand entries over, first those that were delivered before, until the member closes or another is at work.
 
-    async def _read(self, group: str, after: str) -> list[_Entry]:
-        """Entries after a place: `0` for those delivered before and not acknowledged, `>` for new ones."""
-        block_ms = round(min(self._take_over_s / 3, _LONGEST_BLOCK_S) * 1000) if after == ">" else None
+        The next entries are asked for while the receiver stores those before them, and handed over when these are
+        acknowledged.
+        """
+
+        async def go_on(taken: Sequence[Entry]) -> bool:
+            first = entries[0][0] if entries else b""
+            done = (entry for entry, _ in taken)
+            return bool(await self._eval(GO_ON, [self._stream, lease], member.group, name, first, *done))
+
+        entries = await self._read(member.group, _DELIVERED)
+        goes_on = await go_on(())
+        while goes_on and not member.closing:
+            taken, entries = entries, await self._take(member, entries)
+            goes_on = await go_on(taken)
+
+    async def _take(self, member: Member, entries: Sequence[Entry]) -> list[Entry]:
+        """Hand entries over. Returns the next, if there are any yet; where there was none in hand, it waits a while."""
+        if not entries:
+            return await self._read(member.group, _NEW, block=True)
+        following = asyncio.create_task(self._read_on(member.group, entries[-1][0]))
+        try:
+            await member.take(await self._facts(member.group, entries))
+            return await following
+        finally:
+            await end(following)
+
+    async def _read_on(self, group: str, entry: bytes) -> list[Entry]:
+        """The entries after one that was read, those first that were delivered before."""
+        return await self._read(group, entry) or await self._read(group, _NEW)
+
+    async def _read(self, group: str, after: str | bytes, *, block: bool = False) -> list[Entry]:
+        """Entries after a place, delivered and not acknowledged; or new ones, for which `block` waits a while."""
+        block_ms = round(min(self._take_over_s / 3, _LONGEST_BLOCK_S) * 1000) if block else None
         answer: Any = await self._client.xreadgroup(
             group, _CONSUMER, {self._stream: after}, count=_BATCH, block=block_ms
         )
-        return _entries(answer)
+        return entries_in(answer)
 
-    async def _facts(self, group: str, entries: Sequence[_Entry]) -> list[EventEnvelope]:
+    async def _facts(self, group: str, entries: Sequence[Entry]) -> list[EventEnvelope]:
         """The facts in entries; what is none goes to the stream of rejected messages first."""
         facts = list[EventEnvelope]()
         for _, fields in entries:
@@ -258,25 +278,6 @@ class RedisEventStream:
     @property
     def _take_over_ms(self) -> int:
         return round(self._take_over_s * 1000)
-
-
-def _entries(answer: Any) -> list[_Entry]:
-    """The entries of the only stream in an answer, whichever version of the protocol it came in."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        streams = cast(dict[bytes, Any], answer)
-        return next(iter(streams.values()))
-    return answer[0][1]
-
-
-def _moment(entry: bytes) -> datetime:
-    """When an entry was made: its id begins with that, in milliseconds."""
-    return datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, UTC)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from fireside.adapters.language_model.anthropic_wire import (
 )
 from fireside.adapters.language_model.model_server import COMPLETIONS, Endpoint, ModelServer, as_reply, chunks_of, whole
 from fireside.core.errors import InvalidInputError, UpstreamError
-from fireside.core.openai_wire import json_object
+from fireside.core.openai_wire import DataCutter, json_object
 from fireside.ports.language_model import RawReply
 
 _VERSION = "2023-06-01"
@@ -57,15 +57,13 @@ async def _translated(reply: RawReply) -> AsyncIterator[bytes]:
 
 
 async def _streamed(response: aiohttp.ClientResponse, translator: StreamTranslator) -> AsyncIterator[bytes]:
-    rest, ended = b"", False
+    cutter, ended = DataCutter(), False
     async for data in chunks_of(response):
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                event = _parsed(line[5:], UpstreamError("the model's server sent something that is not JSON"))
-                ended = ended or event.get("type") == "message_stop"
-                for chunk in translator.chunks(event):
-                    yield b"data: " + orjson.dumps(chunk) + b"\n\n"
+        for item in cutter.feed(data):
+            event = _parsed(item, UpstreamError("the model's server sent something that is not JSON"))
+            ended = ended or event.get("type") == "message_stop"
+            for chunk in translator.chunks(event):
+                yield b"data: " + orjson.dumps(chunk) + b"\n\n"
     if not ended:
         raise UpstreamError("the model's server broke off in the middle of an answer")
     yield b"data: [DONE]\n\n"

@@ -3,11 +3,13 @@
 aiohttp, because re-encoding and slower clients cost several times the rest of the way.
 """
 
-from abc import abstractmethod
+import math
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
 
 import aiohttp
 import orjson
@@ -18,6 +20,8 @@ from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, re
 from fireside.ports.language_model import Completed, Prompt, RawReply, TextDelta
 
 COMPLETIONS = "/v1/chat/completions"
+MOST_CONNECTIONS = 4096
+"""As many as one node takes streams of an action: whoever was admitted must not wait once more, unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Endpoint:
     api_key: str = ""
 
 
-class ModelServer:
+class ModelServer(ABC):
     """Speaks to one server; its address is asked for at each request, because an engine that restarts may move."""
 
     def __init__(
@@ -37,7 +41,7 @@ class ModelServer:
         *,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 120.0,
-        connections: int = 1024,
+        connections: int = MOST_CONNECTIONS,
     ) -> None:
         """Prepare to speak to a server.
 
@@ -84,8 +88,11 @@ class ModelServer:
         async with self._request("GET", "/v1/models", None) as response:
             if response.status != 200:
                 raise refusal(response.status, await response.read())
-            listed = orjson.loads(await response.read())
-            return [str(model["id"]) for model in listed.get("data", [])]
+            listed = json_object(_loaded(await response.read())).get("data")
+            if not isinstance(listed, list):
+                raise UpstreamError("the model's server sent no list of models")
+            models = [json_object(model) for model in cast("list[Any]", listed)]
+            return [str(model["id"]) for model in models if model.get("id")]
 
     async def close(self) -> None:
         """Release connections."""
@@ -128,7 +135,11 @@ class ModelServer:
             resolver = GuardedResolver()
             connector = aiohttp.TCPConnector(limit=self._connections, force_close=not kept, resolver=resolver)
             self._sessions[kept] = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, auto_decompress=False
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("accept-encoding",),  # replies are passed on as they come
             )
         return self._sessions[kept]
 
@@ -139,8 +150,31 @@ def as_reply(response: aiohttp.ClientResponse) -> RawReply:
         status=response.status,
         media_type=response.headers.get("content-type", "application/json"),
         chunks=chunks_of(response),
-        retry_after=response.headers.get("retry-after"),
+        retry_after=_retry_after(response),
     )
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> str | None:
+    """The header of that name in whole seconds, also where it is a fraction of one, or a date by the server's clock."""
+    text = response.headers.get("retry-after")
+    if not text or text.isdigit():
+        return text
+    try:
+        return str(max(1, math.ceil(float(text))))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        begin = parsedate_to_datetime(response.headers.get("date", ""))
+        return str(max(1, math.ceil((parsedate_to_datetime(text) - begin).total_seconds())))
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamError("the model's server sent something that is not JSON") from error
 
 
 async def chunks_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fireside.adapters.language_model.model_server import Endpoint, ModelServer, as_reply
+from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, as_reply
 from fireside.ports.language_model import RawReply
 
 
@@ -34,7 +34,7 @@ class OpenAICompatibleServer(ModelServer):
         variant: Variant = OPENAI,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 120.0,
-        connections: int = 1024,
+        connections: int = MOST_CONNECTIONS,
     ) -> None:
         """Prepare to speak to a server; see `ModelServer`."""
         super().__init__(

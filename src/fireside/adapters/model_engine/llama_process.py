@@ -40,8 +40,18 @@ def _parameters(options: dict[str, Any]) -> Any:
     parameters.cache_ram_mib = options["prompt_cache_mib"]
     parameters.sampling.dry_multiplier = 0.8  # else small models say a sentence again and again
     parameters.endpoint_metrics = True
+    if options["kind"] != "chat":
+        _read_only(parameters, options)
     parameters.ui = False
     return parameters
+
+
+def _read_only(parameters: Any, options: dict[str, Any]) -> None:
+    """For a model that reads texts whole, all tokens of one at a time, and writes none."""
+    parameters.embedding = True
+    parameters.n_batch = parameters.n_ubatch = options["context_tokens"]
+    if options["kind"] == "rerank":
+        parameters.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 
@@ -31,6 +32,7 @@ class LlamaOptions:
         parallel: How many requests are batched together.
         threads: Processor threads for generation and for prompts.
         prompt_cache_mib: Memory for prompts that are likely to come again.
+        kind: What it was made for; the server offers that alone.
     """
 
     model_path: Path
@@ -39,6 +41,7 @@ class LlamaOptions:
     parallel: int = 4
     threads: int = 2
     prompt_cache_mib: int = 64
+    kind: Literal["chat", "embedding", "rerank"] = "chat"
 
 
 @dataclass(frozen=True, slots=True)

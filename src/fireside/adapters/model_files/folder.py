@@ -21,7 +21,10 @@ _HASH_STEP_BYTES = 4 * 1024**2
 
 
 class FolderModelFiles:
-    """Drafts are locked while they are written (flock), so that nodes that share the folder share downloads too."""
+    """A draft is held by a lock of its own (flock) beside it, also when it has been moved to where it is visible.
+
+    So nodes that share the folder share downloads too.
+    """
 
     def __init__(self, root: Path) -> None:
         """Describe the folder; it is made when the first draft is."""
@@ -33,15 +36,18 @@ class FolderModelFiles:
         with _translated():
             place = self._draft_place(key)
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = _locked(place)
-        if file is None:
+            lock = _locked(place.with_suffix(".lock"))
+        if lock is None:
             yield None
             return
-        draft = FolderDraft(file, place, self.path)
         try:
-            yield draft
+            with _translated():
+                file = _opened(place)
+            with file:
+                yield FolderDraft(file, place, self.path)
         finally:
-            draft.close()
+            place.with_suffix(".lock").unlink(missing_ok=True)
+            lock.close()
 
     def draft_bytes(self, key: str) -> int:
         """How much of a draft is here."""
@@ -56,13 +62,28 @@ class FolderModelFiles:
             raise InvalidInputError(f"{digest!r} is not a SHA-256 digest in lower-case hexadecimal digits")
         return self._root / digest[:2] / (digest + _SUFFIX)
 
+    def parts(self, digest: str) -> list[Path]:
+        """The files of that digest, in order."""
+        path = self.path(digest)
+        return sorted(path.parent.glob(f"{digest}-*-of-*{_SUFFIX}")) or [path]
+
+    def finish_parts(self, digest: str, count: int) -> None:
+        """Have the usual place of the digest lead to the first part; engines find the others by their names."""
+        place = self.path(digest)
+        with _translated(), suppress(FileExistsError):
+            place.symlink_to(_part(digest, 1, count))
+            _sync_folder(place.parent)
+
     def delete(self, digest: str) -> bool:
-        """Forget a file."""
+        """Forget a file, and its parts."""
         with _translated():
+            parts = [part for part in self.parts(digest) if part != self.path(digest)]
             try:
                 self.path(digest).unlink()
             except FileNotFoundError:
                 return False
+            for part in parts:
+                part.unlink(missing_ok=True)
         return True
 
     def free_bytes(self) -> int:
@@ -155,15 +176,21 @@ class FolderDraft:
         if sha256 is not None and digest != sha256:
             self.discard()
             raise ChecksumError(f"the file's SHA-256 is {digest}, not {sha256}; it was thrown away", expected=sha256)
+        self._move(self._path_of(digest))
+        return digest
+
+    def keep_as_part(self, whole: str, number: int, count: int) -> None:
+        """Put it beside the place of the whole, under the name that llama.cpp looks for."""
+        self._move(self._path_of(whole).with_name(_part(whole, number, count)))
+
+    def _move(self, place: Path) -> None:
         with _translated():
             os.fsync(self._file.fileno())
-            place = self._path_of(digest)
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._place.replace(place)
             self._note.unlink(missing_ok=True)
             for folder in (place.parent, place.parent.parent):
                 _sync_folder(folder)
-        return digest
 
     def discard(self) -> None:
         """Throw it away."""
@@ -171,15 +198,19 @@ class FolderDraft:
             self._note.unlink(missing_ok=True)
             self._place.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Let others have it."""
-        self._file.close()
+
+def _part(digest: str, number: int, count: int) -> str:
+    return f"{digest}-{number:05}-of-{count:05}{_SUFFIX}"
+
+
+def _opened(place: Path) -> BinaryIO:
+    return os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
 
 
 def _locked(place: Path) -> BinaryIO | None:
-    """The file, locked; None when somebody else has it. Whoever had it may just have moved it away: then once more."""
+    """The file, locked; None when somebody else has it. Whoever had it may just have removed it: then once more."""
     while True:
-        file = os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        file = _opened(place)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

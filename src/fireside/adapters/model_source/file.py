@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ from fireside.ports.model_source import (
     ModelNotAtSourceError,
     Resolution,
     SourceForbiddenError,
+    further_parts,
     model_name,
 )
 
@@ -33,8 +35,12 @@ class FileSource:
         self._path(reference)
 
     async def resolve(self, reference: str) -> Resolution:
-        """The file."""
-        path = self._path(reference)
+        """The file, or the files of a model in several parts."""
+        first = self._path(reference)
+        others = [await self._resolve(self._path(name)) for name in further_parts(str(first))]
+        return replace(await self._resolve(first), further=tuple(others))
+
+    async def _resolve(self, path: Path) -> Resolution:
         try:
             length = (await asyncio.to_thread(path.stat)).st_size
         except OSError as error:

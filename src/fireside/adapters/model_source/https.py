@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from fireside.adapters.model_source.public_web import PublicWeb
-from fireside.ports.model_source import FoundPage, Incoming, InvalidSourceError, Resolution, model_name
+from fireside.ports.model_source import FoundPage, Incoming, InvalidSourceError, Resolution, further_parts, model_name
 
 _FRAGMENT = re.compile(r"sha256[=:]([0-9a-f]{64})")
 
@@ -29,8 +29,15 @@ class HttpsSource:
         url = self._web.check(f"{self._scheme}:{reference}")
         match = _FRAGMENT.fullmatch(url.fragment)
         location = str(url.with_fragment(None))
+        further = tuple(
+            Resolution(source=part, location=part, name=model_name(url.path)) for part in further_parts(location)
+        )
         return Resolution(
-            source=str(url), location=location, name=model_name(url.path), sha256=match[1] if match else None
+            source=str(url),
+            location=location,
+            name=model_name(url.path),
+            sha256=match[1] if match else None,
+            further=further,
         )
 
     async def search(self, words: str, *, tags: Sequence[str], limit: int, cursor: str | None) -> FoundPage | None:

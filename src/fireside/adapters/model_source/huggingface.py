@@ -7,6 +7,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -23,12 +24,13 @@ from fireside.ports.model_source import (
     ModelNotAtSourceError,
     Resolution,
     SourceForbiddenError,
+    further_parts,
     model_name,
 )
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _REFERENCE = re.compile(rf"({_PART}/{_PART})(?:/([^@:]+\.gguf)|:([A-Za-z0-9_]+))?(?:@([A-Za-z0-9][A-Za-z0-9._/-]*))?")
-_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 _PREFERRED = ("q4_k_m", "q4_k_s", "q4_0", "q5_k_m", "q8_0")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
@@ -60,8 +62,16 @@ class HuggingFaceSource:
         except SourceForbiddenError as error:
             raise SourceForbiddenError(f"hf:{repository}: {_GATED} ({error.message})") from error
         chosen = _choose(repository, files, file=file, quantisation=quantisation)
-        path, tags = str(chosen["path"]), _strings(facts.get("tags"))
-        lfs = _object(chosen.get("lfs"))
+        present, tags = {str(entry.get("path")): entry for entry in files}, _strings(facts.get("tags"))
+        further: list[Resolution] = []
+        for name in further_parts(chosen):
+            if name not in present:
+                raise ModelNotAtSourceError(f"hf:{repository} lacks a part of the model: {name!r}")
+            further.append(self._resolution(repository, commit, present[name], tags))
+        return replace(self._resolution(repository, commit, present[chosen], tags), further=tuple(further))
+
+    def _resolution(self, repository: str, commit: str, entry: Mapping[str, Any], tags: list[str]) -> Resolution:
+        path, lfs = str(entry["path"]), _object(entry.get("lfs"))
         digest = str(lfs.get("oid") or "").removeprefix("sha256:")
         if not _LFS_DIGEST.fullmatch(digest):
             raise BrokenDownloadError(f"the Hub tells no SHA-256 of {path}")
@@ -69,7 +79,7 @@ class HuggingFaceSource:
             source=f"hf:{repository}/{path}@{commit}",
             location=f"{self._hub}/{repository}/resolve/{commit}/{quote(path)}",
             name=model_name(path),
-            size_bytes=int(lfs.get("size") or chosen.get("size") or 0) or None,
+            size_bytes=int(lfs.get("size") or entry.get("size") or 0) or None,
             sha256=digest,
             licence=_tagged(tags, "license:"),
             tags=_plain(tags),
@@ -124,27 +134,23 @@ def _parts(reference: str) -> tuple[str, str | None, str | None, str]:
     return match[1], match[2], match[3], match[4] or "main"
 
 
-def _choose(
-    repository: str, files: Iterable[Mapping[str, Any]], *, file: str | None, quantisation: str | None
-) -> Mapping[str, Any]:
-    """The file that is meant; without a wish, the usual quantisation."""
+def _choose(repository: str, files: Iterable[Mapping[str, Any]], *, file: str | None, quantisation: str | None) -> str:
+    """The file that is meant, of a model in parts the first; without a wish, the usual quantisation."""
     present = {str(entry["path"]): entry for entry in files if str(entry.get("path", "")).lower().endswith(".gguf")}
     if file is not None:
         if file not in present:
             raise ModelNotAtSourceError(f"hf:{repository} has no file {file!r} (there is: {_listed(present)})")
         candidates = [file]
     else:
-        whole = [path for path in present if "mmproj" not in path.lower() and not _SHARD.search(path)]
+        whole = [path for path in present if "mmproj" not in path.lower() and not _LATER_PART.search(path)]
         wishes = [quantisation.lower()] if quantisation else list(_PREFERRED)
         found = ([path for path in whole if wish in path.lower()] for wish in wishes)
         candidates = next((hits for hits in found if hits), list[str]())
         if not quantisation and len(whole) == 1:
             candidates = whole
-    if len(candidates) != 1 or _SHARD.search(candidates[0]):
-        raise InvalidSourceError(
-            f"hf:{repository}: say which file, of one part, is meant (there is: {_listed(present)})"
-        )
-    return present[candidates[0]]
+    if len(candidates) != 1:
+        raise InvalidSourceError(f"hf:{repository}: say which file is meant (there is: {_listed(present)})")
+    return candidates[0]
 
 
 def _listed(paths: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from fireside.adapters.transporter.topics import Topic
+from fireside.core.tasks import end
 from fireside.ports.transporter import Receiver, TransporterError
 
 log = structlog.stdlib.get_logger(__name__)
@@ -100,10 +101,8 @@ class BrokerTransporter:
         self._topics.clear()
         if line is not None:
             await self._flush(line)
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-            self._line = None
+        await end(keeper)
+        self._line = None
 
     async def _flush(self, line: Line) -> None:
         try:

@@ -1,8 +1,8 @@
 """One connection to a NATS server, as much of its client protocol as packets need: no headers, queues or replies.
 
 The protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol. What comes is handed over in the
-callback of the event loop that read it, and what goes is written once a turn of the loop; a client with queues and
-tasks between takes several turns for each packet.
+callback of the event loop that read it, and what goes is written at the end of the same turn of the loop; a client
+with queues and tasks between takes several turns for each packet.
 """
 
 import asyncio
@@ -17,8 +17,11 @@ from fireside.adapters.transporter.broker import BACKLOG_BYTES, PULSE_S
 from fireside.ports.transporter import TransporterError
 
 DEFAULT_PORT = 4222
+WRITE_PACKETS = 10
+"""What is sent in one turn of the loop is written at its end, or when it has become so many packets: the server and the
+other node then work on the first of them while this one makes the rest."""
 WRITE_BYTES = 64 * 1024
-"""What is sent in one turn of the loop is written at its end, or when it has grown to so much."""
+"""A packet of more than so much is written at once."""
 PULSES_UNANSWERED = 2
 """So many questions without an answer, and the server is taken for lost."""
 
@@ -52,7 +55,7 @@ class NatsWire(asyncio.Protocol):
         self._room = asyncio.Event()
         self.has_room = True
         self._unwritten: list[bytes] = []
-        self._unwritten_bytes = 0
+        self._write_comes = False
         self._chunks: list[bytes] = []
         self._held_bytes = self._needed_bytes = 0
         self._last_error = ""
@@ -132,13 +135,18 @@ class NatsWire(asyncio.Protocol):
         self._room.set()
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's: take what came, up to the last whole message."""
+        """Asyncio's: take what came, up to the last whole message.
+
+        The write is sent for here, behind the tasks that the messages have woken, so that it takes what they send in
+        this very turn of the loop.
+        """
         self._chunks.append(data)
         self._held_bytes += len(data)
         if self._held_bytes < self._needed_bytes:
             return
         held = data if len(self._chunks) == 1 else b"".join(self._chunks)
         taken = self._take_messages(held)
+        self._write_later()
         rest = held[taken:]
         self._chunks, self._held_bytes = ([rest] if rest else []), len(rest)
 
@@ -201,16 +209,24 @@ class NatsWire(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._transport is None or self.broken.done():
             raise TransporterError(self.broken.result() if self.broken.done() else "not connected")
-        if not self._unwritten:
-            self._loop.call_soon(self._write_all)
         self._unwritten.append(data)
-        self._unwritten_bytes += len(data)
-        if self._unwritten_bytes > WRITE_BYTES:
+        if len(self._unwritten) >= WRITE_PACKETS or len(data) > WRITE_BYTES:
             self._write_all()
+        else:
+            self._write_later()
+
+    def _write_later(self) -> None:
+        if not self._write_comes:
+            self._write_comes = True
+            self._loop.call_soon(self._write_rest)
+
+    def _write_rest(self) -> None:
+        self._write_comes = False
+        self._write_all()
 
     def _write_all(self) -> None:
-        """Write in one go what was sent in one turn of the loop."""
-        data, self._unwritten, self._unwritten_bytes = b"".join(self._unwritten), [], 0
+        """Write in one go what waits."""
+        data, self._unwritten = b"".join(self._unwritten), []
         if self._transport is not None and data:
             self._transport.write(data)
 

@@ -36,6 +36,13 @@ def search(shard: edge.EdgeShard, query: IndexQuery) -> Sequence[IndexHit]:
     return [IndexHit(id, document, similarity.get(id), bm25.get(id, 0.0)) for id, document in documents.items()]
 
 
+def missing(shard: edge.EdgeShard, ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Those of these points that are not there."""
+    with translated_errors():
+        there = {UUID(str(record.id)) for record in shard.retrieve(list(ids), False, False)}
+    return [id for id in ids if id not in there]
+
+
 def scope_filter(scope: Scope) -> edge.Filter:
     """The conditions of a scope."""
     limits = ((COLLECTION_FIELD, scope.collection_ids), (DOCUMENT_FIELD, scope.document_ids))

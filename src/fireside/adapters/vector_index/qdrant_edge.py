@@ -90,10 +90,14 @@ class QdrantEdgeIndex:
             await self._update_all(edge.UpdateOperation.delete_points_by_filter(edge_points.scope_filter(scope)))
 
     async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        """Search the active generation."""
+        """Search one generation."""
         if query.scope.is_empty:
             return ()
         return await self._run(lambda: self._search(query))
+
+    async def missing(self, ids: Sequence[UUID], *, generation: str) -> Sequence[UUID]:
+        """Those of these points that a generation does not hold."""
+        return await self._run(lambda: edge_points.missing(self._shards.get(generation).shard, ids))
 
     async def count(self, scope: Scope, *, generation: str | None = None) -> int:
         """How many points are inside the scope."""
@@ -149,7 +153,7 @@ class QdrantEdgeIndex:
             return generation.shard.count(edge.CountRequest(filter=edge_points.scope_filter(scope), exact=True))
 
     def _search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        generation = self._shards.find(None)
+        generation = self._shards.find(None) if query.generation is None else self._shards.get(query.generation)
         if generation is None:
             return ()
         layout.check_query(query.vector, dimensions=generation.dimensions)

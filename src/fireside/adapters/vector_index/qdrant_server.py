@@ -4,7 +4,7 @@ A generation is a collection `<prefix>.<generation>`; the alias `<prefix>` names
 """
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -117,10 +117,17 @@ class QdrantServerIndex:
             await self._delete(models.FilterSelector(filter=_filter(scope)))
 
     async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        """Search the active generation."""
-        target = None if query.scope.is_empty else await self._find(None)
-        if target is None:
+        """Search one generation."""
+        if query.scope.is_empty:
             return ()
+        if query.generation is not None:
+            return await self._search(query, await self._get(query.generation))
+        while (active := await self._find(None)) is not None:
+            with suppress(UnknownGenerationError):  # it was exchanged and dropped since it was looked up
+                return await self._search(query, active)
+        return ()
+
+    async def _search(self, query: IndexQuery, target: str) -> Sequence[IndexHit]:
         layout.check_query(query.vector, dimensions=await self._dimensions_of(target))
         scope = _filter(query.scope)
         words = query.words if query.words is not None and len(query.words.terms) else None
@@ -138,6 +145,14 @@ class QdrantServerIndex:
         similarity = scores[0] if query.vector is not None else {}
         bm25 = scores[-1] if words is not None else {}
         return [IndexHit(id, document, similarity.get(id), bm25.get(id, 0.0)) for id, document in documents.items()]
+
+    async def missing(self, ids: Sequence[UUID], *, generation: str) -> Sequence[UUID]:
+        """Those of these points that a generation does not hold."""
+        target = self._collection(await self._get(generation))
+        with self._translated_errors():
+            found = await self._client.retrieve(target, list(ids), with_payload=False, with_vectors=False)
+        there = {UUID(str(record.id)) for record in found}
+        return [id for id in ids if id not in there]
 
     async def count(self, scope: Scope, *, generation: str | None = None) -> int:
         """How many points are inside the scope."""
@@ -217,8 +232,17 @@ class QdrantServerIndex:
             raise IndexUnavailableError("the search index was closed")
         try:
             yield
-        except (ApiException, ResponseHandlingException, UnexpectedResponse, OSError) as error:
+        except (ApiException, ResponseHandlingException, UnexpectedResponse, OSError, ValueError) as error:
+            if _is_unknown_collection(error):
+                raise UnknownGenerationError("the generation was dropped meanwhile") from error
             raise IndexUnavailableError(f"the Qdrant server cannot be used: {error}") from error
+
+
+def _is_unknown_collection(error: Exception) -> bool:
+    """Whether a server, or the local mode with its bare ValueError, says that there is no such collection."""
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code == 404
+    return isinstance(error, ValueError) and "not found" in str(error)
 
 
 def _dense(dimensions: int, **options: Any) -> models.VectorParams:

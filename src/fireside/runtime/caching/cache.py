@@ -11,6 +11,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from fireside.core.errors import FiresideError
+from fireside.core.tasks import end
 from fireside.ports.cache import CacheError, Forgotten, NodeCacheStore
 from fireside.runtime.caching.namespace import CacheNamespace, ValueT
 from fireside.runtime.caching.settings import CacheSettings
@@ -72,9 +73,7 @@ class Cache:
 
     async def aclose(self) -> None:
         """End what was begun and let go of the store. Safe to call twice."""
-        for task in self._warming:
-            task.cancel()
-        await asyncio.gather(*self._warming, return_exceptions=True)
+        await end(*self._warming)
         try:
             await self._store.aclose()
         except CacheError as error:

@@ -16,6 +16,7 @@ from sqlalchemy import Row
 
 from fireside.contracts.base import Event
 from fireside.core.identity import service_identity
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope, EventStream, Subscription
 from fireside.runtime.context import Context
 from fireside.runtime.durable import inbox_store
@@ -62,10 +63,8 @@ class Inbox:
         self._database.wakeups.forget("inbox", self._wake.set)
         if self._subscription is not None:
             await self._subscription.close()
-        tasks = [*self._handling.values(), *([self._loop] if self._loop else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._loop)
+        await end(*self._handling.values())
 
     async def receive(self, envelopes: Sequence[EventEnvelope]) -> None:
         """Store facts. When this returns they need not be delivered again.

@@ -71,6 +71,12 @@ async def _add_keyed(session: AsyncSession, job: PendingJob) -> None:
         raise JobBeingCancelledError(kind=job.kind, job_id=str(job.id))
 
 
+async def find_keyed_job(session: AsyncSession, kind: str, key: str) -> JobView | None:
+    """The job of this kind with this key, as it stands or ended."""
+    row = (await session.execute(select(jobs).where(jobs.c.id == keyed_id(kind, key)))).one_or_none()
+    return None if row is None else job_view(row)
+
+
 def insert_or_ignore(session: AsyncSession, table: Table) -> Any:
     """An insert that leaves rows alone which are there already."""
     if session.get_bind().dialect.name == "postgresql":

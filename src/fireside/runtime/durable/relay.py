@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import func, select, update
 
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope, EventStream
 from fireside.runtime.context import Context
 from fireside.runtime.durable import event_log
@@ -22,6 +23,8 @@ from fireside.runtime.durable.wakeups import wait_at_most
 log = structlog.stdlib.get_logger(__name__)
 
 _LOOK_FOR_DESTINATIONS_S = 0.25
+_POLLS_OF_A_ROUTE = 15
+"""A route that nothing wakes looks so much more seldom than the one that watches the end of the log for all."""
 
 
 class Relay:
@@ -36,6 +39,7 @@ class Relay:
         self._stream = stream
         self._routes: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self.troubles: dict[str, str] = {}
 
     async def start(self, context: Context) -> None:
@@ -43,21 +47,32 @@ class Relay:
         del context
         self._database.wakeups.listen("events", self._wake)
         self._keeper = asyncio.create_task(self._keep_routes())
+        self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """End. What was not handed on waits in the log."""
         self._database.wakeups.forget("events", self._wake)
-        tasks = [task for task, _ in self._routes.values()]
-        if self._keeper is not None:
-            tasks.append(self._keeper)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._keeper, self._watcher)
+        await end(*(task for task, _ in self._routes.values()))
         self._routes.clear()
 
     def _wake(self) -> None:
         for _, wake in self._routes.values():
             wake.set()
+
+    async def _watch(self) -> None:
+        """Wake all routes when other nodes have stated something: one look for all destinations."""
+        seen = 0
+        while True:
+            await asyncio.sleep(self._database.settings.poll_s)
+            try:
+                async with self._database.read() as session:
+                    last = await event_log.last_sequence(session)
+            except Exception:  # noqa: BLE001, S112 - an outermost loop; the routes meet it too, and say so
+                continue
+            if last != seen:
+                seen = last
+                self._wake()
 
     async def _keep_routes(self) -> None:
         while True:
@@ -81,7 +96,7 @@ class Relay:
                 place, failures = max(place, handed_on), 0
                 self.troubles.pop(destination, None)
                 if not handed_on:
-                    await wait_at_most(wake, self._database.settings.poll_s)
+                    await wait_at_most(wake, self._database.settings.poll_s * _POLLS_OF_A_ROUTE)
             except Exception as error:  # noqa: BLE001 - the outermost loop of a route, which goes on
                 failures += 1
                 self.troubles[destination] = str(error)

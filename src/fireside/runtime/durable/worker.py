@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from fireside.core.ids import JobId, new_id
+from fireside.core.tasks import end
 from fireside.runtime.context import Context
 from fireside.runtime.durable.attempt import Attempt, JobMethod
 from fireside.runtime.durable.backoff import retry_delay_s
@@ -49,9 +50,7 @@ class Worker:
         """End. Running jobs are stopped and queued again, to go on from their checkpoints."""
         self._database.wakeups.forget("jobs", self._wake.set)
         loops, self._loops = self._loops, []
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await end(*loops)
         for attempt in list(self._attempts.values()):
             attempt.interrupt("stop")
         if self._tasks:

@@ -12,6 +12,7 @@ import structlog
 from fireside.contracts.admin import LIVE_SETTINGS, SettingsMoved
 from fireside.contracts.base import Nothing
 from fireside.core.errors import FiresideError
+from fireside.core.tasks import end
 from fireside.runtime.context import Context
 from fireside.runtime.health import Check
 from fireside.runtime.live.book import SettingsBook
@@ -42,10 +43,8 @@ class SettingsFollower(Service):
 
     async def stop(self) -> None:
         """Follow no more."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-            self._following = None
+        await end(self._following)
+        self._following = None
 
     async def health(self) -> Mapping[str, Check]:
         """Whether this node could take every live setting."""

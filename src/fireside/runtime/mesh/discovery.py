@@ -14,6 +14,7 @@ import structlog
 from fireside.core.clock import Clock
 from fireside.core.errors import DeadlineExceededError
 from fireside.core.ids import new_id
+from fireside.core.tasks import end
 from fireside.ports.transporter import TransporterError
 from fireside.runtime.mesh.link import Link
 from fireside.runtime.mesh.packets import (
@@ -94,10 +95,7 @@ class Discovery:
     async def stop(self) -> None:
         """Say farewell and let the transporter go. Safe to call when never started."""
         self._stopping = True
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
         if self._link.connected:
             await self._try_to_send(Disconnect(**self._from_here(None)))
         await self._link.disconnect()

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from fireside.contracts.base import Signal
 from fireside.core.identity import ANONYMOUS, Identity
 from fireside.core.ids import new_id
+from fireside.core.tasks import end
 from fireside.ports.transporter import TransporterError
 from fireside.runtime.context import Context, Dispatcher
 from fireside.runtime.logging import current_call
@@ -111,9 +112,7 @@ class Signals:
         workers = [
             handler.worker for handlers in self._handlers.values() for handler in handlers if handler.worker is not None
         ]
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await end(*workers)
 
     async def _send(self, context: Context, signal: Signal, *, node: RemoteNode, groups: Sequence[str] | None) -> None:
         packet = EventPacket(

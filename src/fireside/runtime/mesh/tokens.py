@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from fireside.core.clock import Clock
 from fireside.core.errors import UnauthenticatedError
 from fireside.core.identity import Identity
-from fireside.core.ids import UserId
+from fireside.core.ids import ApiKeyId, UserId
 
 ValueT = TypeVar("ValueT")
 SubjectT = TypeVar("SubjectT")
@@ -130,12 +130,13 @@ def identity_claims(identity: Identity) -> dict[str, Any]:
         "roles": sorted(identity.roles),
         "permissions": sorted(identity.permissions),
         "session": None if identity.session_id is None else str(identity.session_id),
+        "key": None if identity.api_key_id is None else str(identity.api_key_id),
     }
 
 
 def identity_from_claims(claims: dict[str, Any]) -> Identity:
     """The identity that verified claims describe."""
-    user, session = claims.get("user"), claims.get("session")
+    user, session, key = claims.get("user"), claims.get("session"), claims.get("key")
     return Identity(
         kind=claims["kind"],
         name=claims["name"],
@@ -143,6 +144,7 @@ def identity_from_claims(claims: dict[str, Any]) -> Identity:
         roles=frozenset(cast("list[str]", claims["roles"])),
         permissions=frozenset(cast("list[str]", claims["permissions"])),
         session_id=None if session is None else UUID(session),
+        api_key_id=None if key is None else ApiKeyId(UUID(key)),
     )
 
 

@@ -1,18 +1,13 @@
-"""Leaves an action alone for a while after it failed too often on a node.
-
-Own code because the libraries looked at (purgatory, aiobreaker, pybreaker) let every call through once the wait is
-over; here one call probes and the others are refused until it has answered.
-"""
+"""Leaves an action alone for a while after it failed too often on a node."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, ClassVar, Self
 
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
+from fireside.runtime.breaker import Breaker, BreakerPolicy
 from fireside.runtime.context import Context
 from fireside.runtime.errors import CircuitOpenError, RefusedError
 from fireside.runtime.metrics import Metrics
@@ -20,97 +15,6 @@ from fireside.runtime.middleware.base import Handler, Middleware, Place, StreamH
 
 TIMER_SLACK_S = 0.01
 """How much earlier than it should an event loop's timer may fire."""
-
-
-class BreakerState(IntEnum):
-    """As the metric `fireside_breaker_state` shows it."""
-
-    CLOSED = 0
-    HALF_OPEN = 1
-    OPEN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When a breaker opens, and for how long.
-
-    Attributes:
-        failures: Failures in a row that open it.
-        open_s: How long it refuses every call before one may probe.
-    """
-
-    failures: int = 5
-    open_s: float = 10.0
-
-
-class Breaker:
-    """The breaker of one action on one node."""
-
-    def __init__(self, target: Target, *, policy: BreakerPolicy, clock: Clock, metrics: Metrics) -> None:
-        self._action, self._node_id = target.action.name, target.node_id
-        self._policy, self._clock = policy, clock
-        self._gauge = metrics.breaker_state.labels(self._action, self._node_id)
-        self._refused = metrics.breaker_refused.labels(self._action, self._node_id)
-        self._failures = 0
-        self._opened_at = 0.0
-        self._probing = False
-        self._state = BreakerState.CLOSED
-        self._enter(BreakerState.CLOSED)
-
-    @property
-    def state(self) -> BreakerState:
-        """What the next call will find, unless the wait is over by then."""
-        return self._state
-
-    def admit(self) -> bool:
-        """Let a call through, or refuse it.
-
-        Returns:
-            Whether this call is the probe.
-
-        Raises:
-            CircuitOpenError: The wait is not over, or another call is probing; `details` says when to come back.
-        """
-        if self._state is BreakerState.CLOSED:
-            return False
-        wait_s = self._opened_at + self._policy.open_s - self._clock.monotonic()
-        if self._probing or (self._state is BreakerState.OPEN and wait_s > 0):
-            self._refused.inc()
-            raise CircuitOpenError(
-                f"{self._action} failed repeatedly on node {self._node_id}",
-                action=self._action,
-                node_id=self._node_id,
-                retry_after_s=round(max(wait_s, 0.1), 1),
-            )
-        self._probing = True
-        self._enter(BreakerState.HALF_OPEN)
-        return True
-
-    def succeeded(self, *, probe: bool) -> None:
-        """A call answered, if only to say that its caller was wrong."""
-        self._failures = 0
-        if probe:
-            self._probing = False
-            self._enter(BreakerState.CLOSED)
-
-    def failed(self, *, probe: bool) -> None:
-        """A call did not answer, or could not. Stragglers from before the breaker opened change nothing."""
-        if not probe and self._state is not BreakerState.CLOSED:
-            return
-        self._failures += 1
-        if probe or self._failures >= self._policy.failures:
-            self._probing = False
-            self._opened_at = self._clock.monotonic()
-            self._enter(BreakerState.OPEN)
-
-    def abandoned(self, *, probe: bool) -> None:
-        """A caller lost interest, which says nothing about the action; the next call may probe."""
-        if probe:
-            self._probing = False
-
-    def _enter(self, state: BreakerState) -> None:
-        self._state = state
-        self._gauge.set(state)
 
 
 class BreakerMiddleware(Middleware):
@@ -154,7 +58,19 @@ class BreakerMiddleware(Middleware):
         return guarded
 
     def _breaker(self, target: Target) -> Breaker:
-        return Breaker(target, policy=self._policy, clock=self._clock, metrics=self._metrics)
+        action, node_id = target.action.name, target.node_id
+
+        def refusal(wait_s: float) -> FiresideError:
+            message = f"{action} failed repeatedly on node {node_id}"
+            return CircuitOpenError(message, action=action, node_id=node_id, retry_after_s=wait_s)
+
+        return Breaker(
+            policy=self._policy,
+            clock=self._clock,
+            gauge=self._metrics.breaker_state.labels(action, node_id),
+            refused=self._metrics.breaker_refused.labels(action, node_id),
+            refusal=refusal,
+        )
 
 
 class _Admission:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fireside.core.clock import Clock, SystemClock
+from fireside.runtime.breaker import BreakerPolicy
 from fireside.runtime.caching import Cache
 from fireside.runtime.metrics import Metrics
 from fireside.runtime.middleware.base import Middleware
-from fireside.runtime.middleware.breaker import BreakerMiddleware, BreakerPolicy
+from fireside.runtime.middleware.breaker import BreakerMiddleware
 from fireside.runtime.middleware.bulkhead import BulkheadMiddleware, BulkheadPolicy
 from fireside.runtime.middleware.cache import CacheMiddleware
 from fireside.runtime.middleware.fallback import FallbackMiddleware

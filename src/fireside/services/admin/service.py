@@ -11,6 +11,7 @@ from fireside.contracts.base import Nothing
 from fireside.contracts.inference import URLS_SETTING, InferenceUrlChanged, MoveInferenceUrl
 from fireside.contracts.permissions import ADMIN_WRITE
 from fireside.core.errors import FiresideError, ForbiddenError
+from fireside.core.tasks import end
 from fireside.ports.event_stream import EventEnvelope
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, UnitOfWork, event_log
@@ -57,10 +58,8 @@ class AdminService(DurableService):
     async def stop(self) -> None:
         """Tell no more; nodes ask by themselves."""
         self.database.wakeups.forget("events", self._news.set)
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
-            self._telling = None
+        await end(self._telling)
+        self._telling = None
 
     @action(admin.CONFIG)
     async def config(self, _context: Context, _request: Nothing) -> admin.ConfigView:
@@ -220,6 +219,8 @@ class AdminService(DurableService):
                 await self._tell(context)
             except FiresideError as error:  # nodes ask by themselves before long
                 log.warning("config_not_told", code=error.code)
+            except Exception:  # the outermost loop: the next news may be told
+                log.exception("config_not_told")
 
     async def _tell(self, context: Context) -> None:
         present = await self._present()

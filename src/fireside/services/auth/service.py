@@ -10,6 +10,7 @@ import structlog
 from fireside.contracts import auth, auth_admin
 from fireside.contracts.base import Nothing
 from fireside.core.clock import Clock
+from fireside.core.tasks import end
 from fireside.ports.secret_box import SecretBox, SecretFile
 from fireside.runtime.caching import Cache
 from fireside.runtime.context import Context
@@ -95,8 +96,7 @@ class AuthService(DurableService):
     async def stop(self) -> None:
         """Write what is remembered."""
         if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            await asyncio.gather(self._housekeeping, return_exceptions=True)
+            await end(self._housekeeping)
             self._housekeeping = None
             await self._keys.write_uses()
 

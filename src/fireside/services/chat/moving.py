@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 
+from fireside.core.tasks import end
 from fireside.ports.separate_conversation_store import SeparateConversationStore
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
@@ -39,9 +40,7 @@ class FactMover:
 
     async def stop(self) -> None:
         """End. What was not moved waits in the store."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await end(self._loop)
 
     async def _move_all(self) -> None:
         failures = 0

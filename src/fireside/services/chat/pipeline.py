@@ -33,6 +33,7 @@ from fireside.contracts.think import Analysis, AnalyzeQuestion
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, UpstreamError
 from fireside.runtime.context import Context
+from fireside.runtime.metering import LimitExceededError
 from fireside.services.chat.notes import with_notes
 
 _SHOWN_PASSAGES = 3
@@ -146,7 +147,7 @@ class _Run:
                     yield event
             raise UpstreamError("the answer broke off before its end")
         except FiresideError as error:
-            if has_text or not self._evidence.passages:
+            if has_text or not self._evidence.passages or isinstance(error, LimitExceededError):
                 raise
             for event in self._passages_instead(error):
                 yield event

@@ -10,6 +10,7 @@ from fireside.contracts.base import Nothing
 from fireside.contracts.conversation import ConversationView, FeedbackView, MessageView, NumberedEvent, StopAnswer
 from fireside.core.clock import Clock, SystemClock
 from fireside.core.errors import InvalidInputError, UnavailableError
+from fireside.core.tasks import end
 from fireside.ports.conversation_records import MessageRecord
 from fireside.ports.conversation_store import ConversationStore
 from fireside.ports.secret_box import SecretBox
@@ -27,7 +28,7 @@ from fireside.services.chat.history import trimmed
 from fireside.services.chat.housekeeping import Housekeeping
 from fireside.services.chat.moving import FactMover
 from fireside.services.chat.pipeline import Pipeline, Question
-from fireside.services.chat.repository import SqlConversationStore
+from fireside.services.chat.repository.store import SqlConversationStore
 from fireside.services.chat.sealed_store import SealedConversationStore
 from fireside.services.chat.settings import ChatSettings
 from fireside.services.chat.stored_responses import OffersResponses, ResponseBook
@@ -120,8 +121,7 @@ class ChatService(OffersResponses, DurableService):
         """Let answers finish, or keep what they have."""
         if self._sweeps is None:
             return
-        self._sweeps.cancel()
-        await asyncio.gather(self._sweeps, return_exceptions=True)
+        await end(self._sweeps)
         await self._asking.close()
         await self._writer.close()
 

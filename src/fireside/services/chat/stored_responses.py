@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping
 
 from fireside.contracts.base import Nothing
 from fireside.contracts.stored_responses import DELETE, GET, KEEP, THREAD, ResponseRef, ResponseThread, StoredResponse
@@ -14,8 +14,8 @@ from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
 from fireside.runtime.mesh import action
 from fireside.services.chat.errors import ResponseNotFoundError
+from fireside.services.chat.repository import responses
 from fireside.services.chat.settings import ChatSettings
-from fireside.services.chat.tables import stored_responses
 
 _LONGEST_THREAD = 500
 
@@ -39,7 +39,7 @@ class ResponseBook:
             "expires_at": self._clock.now() + self._kept_for,
         }
         async with self._database.transaction(context) as unit:
-            await unit.session.execute(insert(stored_responses).values(row))
+            await responses.add(unit.session, row)
 
     async def thread(self, context: Context, response_id: UUID, *, longest: int = _LONGEST_THREAD) -> ResponseThread:
         """A response of the caller's and those it goes on from, oldest first.
@@ -50,20 +50,11 @@ class ResponseBook:
         owner_id, found, wanted = context.identity.require_user(), list[StoredResponse](), response_id
         async with self._database.read() as session:
             while wanted is not None and len(found) < longest:
-                row = (
-                    await session.execute(
-                        select(stored_responses).where(
-                            stored_responses.c.id == wanted,
-                            stored_responses.c.owner_id == owner_id,
-                            stored_responses.c.expires_at > self._clock.now(),
-                        )
-                    )
-                ).mappings()
-                response = next((self._opened(each) for each in row), None)
-                if response is None:
+                row = await responses.get(session, wanted, owner_id, at=self._clock.now())
+                if row is None:
                     break
-                found.append(response)
-                wanted = response.previous_id
+                found.append(self._opened(row))
+                wanted = found[-1].previous_id
         if not found:
             raise ResponseNotFoundError
         return ResponseThread(items=tuple(reversed(found)))
@@ -76,20 +67,13 @@ class ResponseBook:
         """
         owner_id = context.identity.require_user()
         async with self._database.transaction(context) as unit:
-            deleted = await unit.session.scalars(
-                delete(stored_responses)
-                .where(stored_responses.c.id == response_id, stored_responses.c.owner_id == owner_id)
-                .returning(stored_responses.c.id)
-            )
-            if deleted.one_or_none() is None:
+            if not await responses.remove(unit.session, response_id, owner_id):
                 raise ResponseNotFoundError
 
     async def erase_expired(self) -> None:
         """Erase what has been kept for long enough."""
         async with self._database.transaction() as unit:
-            await unit.session.execute(
-                delete(stored_responses).where(stored_responses.c.expires_at <= self._clock.now())
-            )
+            await responses.remove_expired(unit.session, at=self._clock.now())
 
     def _opened(self, row: RowMapping) -> StoredResponse:
         content = orjson.loads(self._box.open(row["content"], place=_place(row["id"])))

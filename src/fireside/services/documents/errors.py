@@ -1,6 +1,6 @@
 """What can go wrong with documents, collections and searching them."""
 
-from fireside.core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from fireside.core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 
 
 class DocumentNotFoundError(NotFoundError):
@@ -79,3 +79,21 @@ class InvalidCursorError(InvalidInputError):
     """The cursor is not one that a page gave."""
 
     code = "invalid_cursor"
+
+
+class EmbeddingModelChangedError(UnavailableError):
+    """The models that passages are embedded with changed meanwhile; trying again uses the present ones."""
+
+    code = "embedding_model_changed"
+
+
+class NoSuchEmbeddingModelError(NotFoundError):
+    """There is no embedding model of that name."""
+
+    code = "no_such_embedding_model"
+
+
+class IndexMovingError(ConflictError):
+    """The index is just being moved to another embedding model."""
+
+    code = "index_moving"

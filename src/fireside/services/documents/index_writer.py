@@ -1,21 +1,21 @@
-"""Putting passages into the search index: their windows embedded, in every generation that is or will be searched."""
+"""Putting passages into the search index: embedded by each model whose generation is or will be searched."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from fireside.contracts import embeddings, vectors
 from fireside.contracts.base import Nothing
-from fireside.core.errors import UnavailableError
+from fireside.core.errors import FiresideError
+from fireside.ports.vector_index import UnknownGenerationError
 from fireside.runtime.context import Context
+from fireside.services.documents.errors import EmbeddingModelChangedError
+
+log = structlog.stdlib.get_logger(__name__)
 
 _FLOAT_BYTES = 4
-
-
-class EmbeddingModelChangedError(UnavailableError):
-    """The embedding model was exchanged while passages were being embedded; trying again uses the new one."""
-
-    code = "embedding_model_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,47 +30,77 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Generations:
-    """Where passages are written: the generation of the embedding model, and the one searched in its place, if any."""
+class Target:
+    """A generation to write to. Without a model passages enter it to be found by their words.
 
-    model: embeddings.EmbeddingModel
-    outgoing: str | None
+    Attributes:
+        may_fail: Whether the work goes on when this one cannot be written, because it is not searched yet and whoever
+            fills it looks for what it lacks.
+    """
+
+    generation: str
+    model: embeddings.EmbeddingModel | None
+    may_fail: bool = False
 
 
-async def find_generations(context: Context) -> Generations:
-    """The generations of the index to write to; that of the embedding model is made when it is not there.
+async def find_targets(context: Context) -> list[Target]:
+    """The generations of the index to write to; when no model's is there, that of the default model is made.
+
+    While none is searched, because a process died after it had made the first one, it is made sure that this one is.
 
     Raises:
-        UnavailableError: The embedding model or the index is not available.
+        UnavailableError: The embedding models or the index are not available.
     """
-    model = await context.call(embeddings.MODEL, Nothing())
+    models = await context.call(embeddings.MODELS, Nothing())
     index = await context.call(vectors.GENERATIONS, Nothing())
-    if model.index_name not in index.generations:
+    if index.active is None or not any(models.of_generation(name) for name in index.generations):
+        begun = (models.of_generation(name) for name in index.generations)
+        model = next((model for model in begun if model is not None), models.default)
         wanted = vectors.PrepareGeneration(generation=model.index_name, dimensions=model.dimensions)
         index = await context.call(vectors.PREPARE, wanted)
-    return Generations(model, None if index.active == model.index_name else index.active)
+    found = [
+        Target(name, models.of_generation(name), may_fail=models.of_generation(index.active) is not None)
+        for name in index.generations
+        if name != index.active
+    ]
+    active = [] if index.active is None else [Target(index.active, models.of_generation(index.active))]
+    return active + [target for target in found if target.model is not None]
 
 
-async def write_entries(context: Context, entries: Sequence[Entry], generations: Generations) -> None:
+async def write_entries(context: Context, entries: Sequence[Entry], targets: Sequence[Target]) -> None:
     """Embed passages and put them into the index. Doing it again changes nothing.
 
-    While another generation is still searched, they enter that one too, to be found there by their words.
+    A generation that is gone by now is left out, as long as there is another.
 
     Raises:
         UnavailableError: The embedding model or the index is not available.
+        EmbeddingModelChangedError: None of the generations is there any more.
     """
+    written = [await _write(context, entries, target) for target in targets]
+    if not any(written):
+        raise EmbeddingModelChangedError("the generations of the index are gone; trying again writes to the new ones")
+
+
+async def _write(context: Context, entries: Sequence[Entry], target: Target) -> bool:
+    """Write to one generation; says whether they are in it now."""
+    try:
+        rows = [b""] * len(entries) if target.model is None else await _embed(context, entries, target.model)
+        chunks = tuple(_chunk(entry, row) for entry, row in zip(entries, rows, strict=True))
+        await context.call(vectors.UPSERT, vectors.UpsertChunks(chunks=chunks, generation=target.generation))
+    except FiresideError as error:
+        if error.code != UnknownGenerationError.code and not target.may_fail:
+            raise
+        log.warning("passages_left_out_of_generation", generation=target.generation, code=error.code)
+        return False
+    return True
+
+
+async def _embed(context: Context, entries: Sequence[Entry], model: embeddings.EmbeddingModel) -> list[bytes]:
     texts = tuple(window for entry in entries for window in entry.windows)
-    embedded = await context.call(embeddings.EMBED, embeddings.EmbedTexts(texts=texts))
-    if embedded.model != generations.model.name:
-        raise EmbeddingModelChangedError(before=generations.model.name, now=embedded.model)
-    rows = _rows(entries, embedded)
-    with_vectors = tuple(_chunk(entry, row) for entry, row in zip(entries, rows, strict=True))
-    await context.call(
-        vectors.UPSERT, vectors.UpsertChunks(chunks=with_vectors, generation=generations.model.index_name)
-    )
-    if generations.outgoing is not None:
-        words_only = tuple(_chunk(entry, b"") for entry in entries)
-        await context.call(vectors.UPSERT, vectors.UpsertChunks(chunks=words_only, generation=generations.outgoing))
+    embedded = await context.call(embeddings.EMBED, embeddings.EmbedTexts(texts=texts, model=model.name))
+    if (embedded.model, embedded.dimensions) != (model.name, model.dimensions):
+        raise EmbeddingModelChangedError(before=model.name, now=embedded.model)
+    return list(_rows(entries, embedded))
 
 
 def _rows(entries: Sequence[Entry], embedded: embeddings.Embeddings) -> Iterator[bytes]:

@@ -21,11 +21,11 @@ from fireside.core.errors import FiresideError, InternalError
 from fireside.core.ids import DocumentId
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, JobRun, UnitOfWork
-from fireside.services.documents.index_writer import find_generations, write_entries
+from fireside.services.documents.index_writer import find_targets, write_entries
 from fireside.services.documents.model import STOPPED, Document
 from fireside.services.documents.preparing import Prepared, Preparing
 from fireside.services.documents.repository import contents as content_rows
-from fireside.services.documents.repository import documents
+from fireside.services.documents.repository import documents, index_writing
 from fireside.services.documents.repository.contents import Contents
 from fireside.services.documents.search_cache import SearchCache
 from fireside.services.documents.settings import DocumentsSettings
@@ -107,20 +107,25 @@ class Indexing:
                 await self._index_group(context, group, progress)
 
     async def _index_group(self, context: Context, group: Sequence[Document], progress: _Progress) -> None:
-        prepared, failures = await self._prepare(await self._begin(context, group))
+        epoch, begun = await self._begin(context, group)
+        prepared, failures = await self._prepare(begun)
         stored = await self._store(context, prepared, failures)
-        reported = await self._embed(context, stored, progress)
-        await self._finish(context, stored)
+        reported = await self._embed(context, stored, progress, epoch=epoch)
+        await self._finish(context, stored, epoch=epoch)
         await progress.add(sum(_weight(document) for document in group) - reported, group[-1].path)
 
-    async def _begin(self, context: Context, group: Sequence[Document]) -> list[tuple[Document, Document]]:
-        """Mark documents as being read; returns those that are still to be read, each as it is and as it was."""
+    async def _begin(self, context: Context, group: Sequence[Document]) -> tuple[int, list[tuple[Document, Document]]]:
+        """Mark documents as being read.
+
+        Returns:
+            The epoch of the index, and the documents that are still to be read, each as it is and as it was.
+        """
         async with self.database.transaction(context) as unit:
             present = await documents.find_all(unit.session, [document.id for document in group], lock=True)
             begun = [(present[before.id].begun(), before) for before in group if _is_current(before, present)]
             for document, _ in begun:
                 await documents.save(unit.session, document)
-        return begun
+            return await index_writing.epoch(unit.session), begun
 
     async def _prepare(self, begun: Sequence[tuple[Document, Document]]) -> tuple[list[Prepared], list[_Failure]]:
         prepared: list[Prepared] = []
@@ -159,31 +164,33 @@ class Indexing:
         self.database.probe("passages stored")
         return wanted
 
-    async def _embed(self, context: Context, prepared: Sequence[Prepared], progress: _Progress) -> float:
+    async def _embed(self, context: Context, prepared: Sequence[Prepared], progress: _Progress, *, epoch: int) -> float:
         """Put passages into the index, those of a large document a slice at a time; returns the progress reported."""
         entries = [entry for item in prepared for entry in item.entries()]
         if not entries:
             return 0.0
-        generations = await find_generations(context)
+        targets = await find_targets(context)
         document, step = prepared[0].document, len(entries)
         if len(prepared) == 1:
             step = min(step, self.settings.index_chunks_at_once)
         share = sum(_weight(item.document) for item in prepared) * step / len(entries)
         for start in range(0, len(entries), step):
             if start:
-                await self._note_slice(context, document, document.embedded_chunks + start)
+                await self._note_slice(context, document, document.embedded_chunks + start, epoch=epoch)
                 await progress.add(share, document.path)
-            await write_entries(context, entries[start : start + step], generations)
+            await write_entries(context, entries[start : start + step], targets)
             self.database.probe("passages embedded")
         return share * ((len(entries) - 1) // step)
 
-    async def _note_slice(self, context: Context, document: Document, embedded_chunks: int) -> None:
+    async def _note_slice(self, context: Context, document: Document, embedded_chunks: int, *, epoch: int) -> None:
         async with self.database.transaction(context) as unit:
+            await index_writing.require(unit.session, epoch)
             await documents.note_embedded(unit.session, document, embedded_chunks)
 
-    async def _finish(self, context: Context, prepared: Sequence[Prepared]) -> None:
+    async def _finish(self, context: Context, prepared: Sequence[Prepared], *, epoch: int) -> None:
         """Let searches find the new passages in place of the old ones."""
         async with self.database.transaction(context) as unit:
+            await index_writing.require(unit.session, epoch)
             present = await documents.find_all(unit.session, [item.document.id for item in prepared], lock=True)
             outdated = [document.id for document in present.values() if document.live_version]
             for item in prepared:

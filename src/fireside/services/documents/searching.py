@@ -1,6 +1,8 @@
 """Finding the passages that answer a query, among those the asker may read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +12,7 @@ from fireside.contracts.base import Nothing
 from fireside.contracts.documents import FoundPassage, Passages, SearchDocuments
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
+from fireside.ports.vector_index import UnknownGenerationError
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
 from fireside.services.documents.access import readable_collections, resolve_collection
@@ -27,7 +30,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 NO_MODEL = "The embedding model is not available: found by keywords only."
 STILL_LOADING = "The embedding model is still loading: found by keywords only."
+_TRIES = 3
 BEING_MOVED = "The documents are being embedded anew for another model: found by keywords only."
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """A query's vector and the generation that it is compared in, or why there is none."""
+
+    vector: bytes = b""
+    generation: str | None = None
+    degraded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +66,38 @@ class Searching:
             raise EmptyQueryError("q: say what to look for", field="q")
         async with self.database.read() as session:
             scope = await self._scope(session, Asker.of(context.identity), request)
-        inside = context.as_service("documents")
-        vector, degraded = b"", None
-        if request.mode != "keyword":
-            vector, degraded = await self._embed(inside, query)
-        by_words = request.mode != "vector" or degraded is not None
-        wanted = vectors.SearchChunks(
-            scope=scope,
-            text=query if by_words else "",
-            vector=vector,
-            limit=max(self.settings.search_candidates, request.limit),
-        )
-        candidates = (await self.searches.candidates(wanted, lambda: inside.call(vectors.SEARCH, wanted))).items
+        candidates, degraded = await self._find(context.as_service("documents"), query, request, scope)
         async with self.database.read() as session:
             ids = [candidate.chunk_id for candidate in candidates]
             found = await self.contents.find_served(session, ids, collection_ids=scope.collection_ids)
         ranked = rank_passages(query, [each for each in candidates if each.chunk_id in found], found)
         items = [_passage(query, item, found[item.chunk_id]) for item in ranked[: request.limit]]
         return Passages(items=tuple(items), degraded=(degraded,) if degraded else ())
+
+    async def _find(
+        self, context: Context, query: str, request: SearchDocuments, scope: vectors.SearchScope
+    ) -> tuple[Sequence[vectors.Candidate], str | None]:
+        """What the index finds, and what to say about it. A generation that is dropped meanwhile is looked up anew."""
+        for tries_left in reversed(range(_TRIES)):
+            meaning = _Meaning()
+            if request.mode != "keyword":
+                meaning = await self._embed(context, query)
+            by_words = request.mode != "vector" or meaning.degraded is not None
+            wanted = vectors.SearchChunks(
+                scope=scope,
+                text=query if by_words else "",
+                vector=meaning.vector,
+                limit=max(self.settings.search_candidates, request.limit),
+                generation=meaning.generation,
+            )
+            try:
+                found = await self.searches.candidates(wanted, partial(context.call, vectors.SEARCH, wanted))
+            except FiresideError as error:
+                if not tries_left or error.code != UnknownGenerationError.code:
+                    raise
+            else:
+                return found.items, meaning.degraded
+        raise AssertionError("the last try returns or raises")
 
     async def _scope(self, session: AsyncSession, asker: Asker, request: SearchDocuments) -> vectors.SearchScope:
         now = self.clock.now()
@@ -84,21 +111,24 @@ class Searching:
         below = await documents.ids_below(session, ids, path=request.path)
         return vectors.SearchScope(collection_ids=ids, document_ids=tuple(below))
 
-    async def _embed(self, context: Context, query: str) -> tuple[bytes, str | None]:
-        """The query's vector, or none and what to say about it."""
+    async def _embed(self, context: Context, query: str) -> _Meaning:
+        """The query's vector by the model whose generation is searched, or none and what to say about it."""
         try:
-            model = await context.call(embeddings.MODEL, Nothing())
+            models = await context.call(embeddings.MODELS, Nothing())
             index = await context.call(vectors.GENERATIONS, Nothing())
+            model = models.default if index.active is None else models.of_generation(index.active)
+            if model is None:
+                return _Meaning(degraded=BEING_MOVED)
             if model.state == "loading":
-                return b"", STILL_LOADING
-            if index.active is not None and index.active != model.index_name:
-                return b"", BEING_MOVED
-            texts = embeddings.EmbedTexts(texts=(query,))
+                return _Meaning(degraded=STILL_LOADING)
+            if index.active is None:
+                return _Meaning()
+            texts = embeddings.EmbedTexts(texts=(query,), model=model.name)
             made = await context.call(embeddings.EMBED, texts, timeout_s=self.settings.embed_query_timeout_s)
         except FiresideError as error:
             log.warning("query_not_embedded", code=error.code)
-            return b"", NO_MODEL
-        return made.vectors, None
+            return _Meaning(degraded=NO_MODEL)
+        return _Meaning(made.vectors, index.active)
 
 
 def _passage(query: str, ranked: Ranked, found: Found) -> FoundPassage:

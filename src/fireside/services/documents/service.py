@@ -10,9 +10,17 @@ import structlog
 from fireside.contracts import collections, documents
 from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.base import Nothing
+from fireside.contracts.embedding_models import (
+    LIST_MODELS,
+    USE_MODEL,
+    EmbeddingModelsView,
+    MoveBegun,
+    UseEmbeddingModel,
+)
 from fireside.contracts.jobs import JobFinished
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
+from fireside.core.tasks import end
 from fireside.ports.document_parser import DocumentParser
 from fireside.ports.object_store import ObjectStore
 from fireside.ports.secret_box import SecretBox
@@ -21,19 +29,21 @@ from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, JobRun, UnitOfWork, on_job
 from fireside.runtime.mesh import action, on_event, stream_action
 from fireside.services.documents.deleting import Deleting
+from fireside.services.documents.embedding_models import EmbeddingChoice
+from fireside.services.documents.index_filling import Filling
+from fireside.services.documents.index_moving import Moving
 from fireside.services.documents.indexing import Indexing
 from fireside.services.documents.managing import Managing
 from fireside.services.documents.preparing import Preparing
 from fireside.services.documents.reading import Reading
 from fireside.services.documents.receiving import Receiving
-from fireside.services.documents.reembedding import Reembedding
 from fireside.services.documents.repository.contents import Contents
 from fireside.services.documents.sealing import TextSeals
 from fireside.services.documents.search_cache import SearchCache
 from fireside.services.documents.searching import Searching
 from fireside.services.documents.settings import DocumentsSettings
 from fireside.services.documents.stored_files import StoredFiles
-from fireside.services.documents.work import INDEX, REEMBED, SWEEP, IndexDocuments, SweepDocuments
+from fireside.services.documents.work import INDEX, MOVE, SWEEP, IndexDocuments, MoveIndex, SweepDocuments
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -78,7 +88,8 @@ class DocumentsService(DurableService):
         self._deleting = Deleting(database, files, searches, settings, clock)
         self._managing = Managing(database, self._deleting, clock)
         self._indexing = Indexing(database, contents, preparing, searches, settings, clock)
-        self._reembedding = Reembedding(database, preparing, searches, settings)
+        self._moving = Moving(database, Filling(database, preparing, settings), searches, settings)
+        self._choice = EmbeddingChoice(database)
         self._searching = Searching(database, contents, searches, settings, clock)
         self._care: asyncio.Task[None] | None = None
 
@@ -88,9 +99,7 @@ class DocumentsService(DurableService):
 
     async def stop(self) -> None:
         """End what `start` began."""
-        if self._care is not None:
-            self._care.cancel()
-            await asyncio.gather(self._care, return_exceptions=True)
+        await end(self._care)
 
     async def close(self) -> None:
         """Let go of readers, objects and the database."""
@@ -102,11 +111,11 @@ class DocumentsService(DurableService):
         while True:
             try:
                 await self._deleting.drop_leftovers()
-                if await self._reembedding.is_due(context):
-                    async with self.database.transaction(context) as unit:
-                        unit.enqueue(REEMBED, Nothing(), owner_id=None, key="index")
+                await self._choice.see_to_it(context)
             except FiresideError as error:
                 log.info("documents_not_looked_after", code=error.code)
+            except Exception:  # the outermost loop: the next round may work
+                log.exception("documents_not_looked_after")
             await asyncio.sleep(_CARE_INTERVAL_S)
 
     @action(documents.STAGE)
@@ -172,6 +181,16 @@ class DocumentsService(DurableService):
         """
         return await self._searching.search(context, request)
 
+    @action(LIST_MODELS)
+    async def list_embedding_models(self, context: Context, request: Nothing) -> EmbeddingModelsView:  # noqa: ARG002
+        """List the embedding models, and say which one is searched with."""
+        return await self._choice.show(context)
+
+    @action(USE_MODEL)
+    async def use_embedding_model(self, context: Context, request: UseEmbeddingModel) -> MoveBegun:
+        """Have everything embedded anew with another model, and then search with that."""
+        return MoveBegun(job_id=await self._choice.use(context, request.model))
+
     @action(collections.LIST)
     async def list_collections(
         self, context: Context, request: collections.ListCollections
@@ -232,11 +251,10 @@ class DocumentsService(DurableService):
         await self._deleting.sweep(context, payload)
         return {}
 
-    @on_job(REEMBED)
-    async def run_reembed(self, context: Context, run: JobRun, payload: Nothing) -> dict[str, Any]:
-        """Move the search index to the present embedding model."""
-        del payload
-        return await self._reembedding.reembed(context, run)
+    @on_job(MOVE)
+    async def run_move(self, context: Context, run: JobRun, payload: MoveIndex) -> dict[str, Any]:
+        """Move the search index to another embedding model."""
+        return await self._moving.move(context, run, payload.model)
 
     @on_event(JobFinished)
     async def note_stopped(self, context: Context, event: JobFinished, unit: UnitOfWork) -> None:

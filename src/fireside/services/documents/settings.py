@@ -29,6 +29,7 @@ class DocumentsSettings(BaseSettings):
             "search_candidates",
             "search_cache_ttl_s",
             "embed_query_timeout_s",
+            "index_handover_s",
         }
     )
 
@@ -60,6 +61,11 @@ class DocumentsSettings(BaseSettings):
     )
     embed_query_timeout_s: float = Field(
         default=3.0, gt=0, description="Longest wait for a query's vector; then the search goes on by keywords."
+    )
+    index_handover_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long the index of the last embedding model is kept once another one is searched, in seconds.",
     )
 
     @property

@@ -128,6 +128,15 @@ uploads = Table(
 )
 """Files that were received and not added yet."""
 
+index_writing = Table(
+    "index_writing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("wanted", String(300)),
+)
+"""One row: the epoch that writers of the search index must know, and the embedding model that was asked for last."""
+
 objects = Table(
     "objects",
     metadata,

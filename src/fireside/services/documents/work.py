@@ -3,8 +3,9 @@
 from typing import Final
 from uuid import UUID
 
-from fireside.contracts.base import Contract, Nothing
+from fireside.contracts.base import Contract
 from fireside.contracts.documents import INDEX_JOB
+from fireside.contracts.embedding_models import MOVE_JOB
 from fireside.core.ids import DocumentId
 from fireside.runtime.durable import Job
 
@@ -29,6 +30,12 @@ class SweepDocuments(Contract):
     digests: tuple[str, ...] = ()
 
 
+class MoveIndex(Contract):
+    """Embed everything that is served with this model, and search that."""
+
+    model: str
+
+
 INDEX: Final = Job(INDEX_JOB, IndexDocuments, max_attempts=8, timeout_s=None, concurrency=2, retry_s=2.0)
 SWEEP: Final = Job("documents.sweep", SweepDocuments, max_attempts=20, timeout_s=3600.0, concurrency=1, retry_s=2.0)
-REEMBED: Final = Job("documents.reembed", Nothing, max_attempts=20, timeout_s=None, concurrency=1, retry_s=10.0)
+MOVE: Final = Job(MOVE_JOB, MoveIndex, max_attempts=6, timeout_s=None, concurrency=1, retry_s=5.0)

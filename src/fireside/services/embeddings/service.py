@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
-from fireside.contracts.embeddings import EMBED, MODEL, EmbeddingModel, Embeddings, EmbedTexts
+from fireside.contracts.embeddings import EMBED, MODELS, EmbeddingModels, Embeddings, EmbedTexts
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
-from fireside.ports.embedder import Embedder
+from fireside.ports.embedder import Embedder, EmbedderFailedError
 from fireside.runtime.caching import Cache
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import Context, Service, action
+from fireside.runtime.metering import Expected, Measures, Unmetered
 from fireside.runtime.metrics import Metrics
 from fireside.services.embeddings.settings import EmbeddingsSettings
 from fireside.services.embeddings.shared_vectors import SharedVectors
+from fireside.services.embeddings.shelf import Shelf
 from fireside.services.embeddings.vector_cache import VectorCache, cache_key
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,62 +29,78 @@ _QUESTIONS = 8
 
 
 class EmbeddingsService(Service):
-    """Turns texts into vectors with one model, which is loaded in the background."""
+    """Turns texts into vectors; its default model is loaded in the background, the others with their first text."""
 
     name = "embeddings"
 
     def __init__(
         self,
         *,
-        embedder: Embedder,
+        embedders: Sequence[Embedder],
         settings: EmbeddingsSettings,
         clock: Clock,
         metrics: Metrics,
         shared: Cache | None = None,
+        meter: Measures | None = None,
     ) -> None:
         """Prepare.
 
         Args:
-            embedder: Does the work; it is closed with the service.
+            embedders: Do the work, the default first; they are closed with the service.
             settings: How long vectors are kept.
             clock: Tells how old they are.
             metrics: Where to count.
             shared: A cache that nodes share, for the vectors of questions; None when there is only this node's own.
+            meter: Holds what people ask for themselves to limits, and counts it; None to do neither.
         """
-        self._embedder = embedder
+        self._shelf = Shelf(embedders)
         self._settings = settings
         self._metrics = metrics
+        self._meter = meter or Unmetered()
         self._cache = VectorCache(entries=settings.cache_entries, ttl_s=settings.cache_ttl_s, clock=clock)
         self._shared = None if shared is None else SharedVectors(shared, ttl_s=settings.cache_ttl_s)
         self._warming: asyncio.Task[None] | None = None
         self._failure = ""
 
     async def start(self, context: Context) -> None:  # noqa: ARG002 - a service's start is given its context
-        """Begin to load the model; keyword search does not wait for it."""
+        """Begin to load the default model; keyword search does not wait for it."""
         if self._settings.warm_up:
             self._warming = asyncio.create_task(self._warm_up())
 
     async def stop(self) -> None:
-        """Let go of the model."""
+        """Let go of the models."""
         if self._warming is not None:
             self._warming.cancel()
-        await self._embedder.aclose()
+        await self._shelf.aclose()
 
     async def health(self) -> Mapping[str, Check]:
-        """Whether the model is loaded."""
+        """Whether the default model is loaded."""
         if self._failure:
             return {"embedder": Check("degraded", self._failure)}
-        waiting = self._settings.warm_up and not self._embedder.ready
-        return {"embedder": Check("degraded", "the model is still loading") if waiting else Check("ok")}
+        return {"embedder": Check("degraded", "the model is still loading") if self._is_loading else Check("ok")}
 
     @action(EMBED)
-    async def embed(self, context: Context, request: EmbedTexts) -> Embeddings:  # noqa: ARG002
+    async def embed(self, context: Context, request: EmbedTexts) -> Embeddings:
         """Embed texts.
 
         Raises:
+            UnknownEmbeddingModelError: There is no model of that name.
             EmbedderUnavailableError: The model cannot be loaded or reached.
+            EmbedderFailedError: The model's answer is not usable.
+            LimitExceededError: The texts are somebody's own, and a limit has no room for them.
         """
-        name = self._embedder.name
+        embedder = self._shelf.get(request.model)
+        if not request.metered:
+            return await self._embedded(embedder, request)
+        words = sum(len(text.split()) for text in request.texts)  # the embedder keeps its tokens to itself
+        expected = Expected(3 * words, 0, words)
+        async with self._meter.measure(context, embedder.facts.name, lambda: expected) as measured:
+            made = await self._embedded(embedder, request)
+            measured.used(Usage(prompt_tokens=words, total_tokens=words))
+            return made
+
+    async def _embedded(self, embedder: Embedder, request: EmbedTexts) -> Embeddings:
+        name, dimensions = embedder.facts.full_name, embedder.facts.dimensions
         keys = [cache_key(name, text) for text in request.texts]
         rows = {key: row for key in set(keys) if (row := self._cache.find(key)) is not None}
         missing = {key: text for key, text in zip(keys, request.texts, strict=True) if key not in rows}
@@ -91,26 +110,27 @@ class EmbeddingsService(Service):
             known = await self._shared.find(list(missing))
             rows |= known
             missing = {key: text for key, text in missing.items() if key not in known}
-        rows |= await self._compute(list(missing), list(missing.values()))
+        rows |= await self._compute(embedder, list(missing), list(missing.values()))
         vectors = b"".join(rows[key] for key in keys)
-        return Embeddings(model=name, dimensions=self._embedder.dimensions, vectors=vectors)
+        return Embeddings(model=name, dimensions=dimensions, vectors=vectors)
 
-    @action(MODEL)
-    async def model(self, context: Context, request: Nothing) -> EmbeddingModel:  # noqa: ARG002
-        """Facts about the model in use."""
-        return EmbeddingModel(
-            name=self._embedder.name,
-            index_name=_index_name(self._embedder.name),
-            dimensions=self._embedder.dimensions,
-            max_tokens=self._embedder.max_tokens,
-            state="ready" if self._embedder.ready else "loading",
-        )
+    @action(MODELS)
+    async def models(self, context: Context, request: Nothing) -> EmbeddingModels:  # noqa: ARG002
+        """Facts about every model."""
+        return EmbeddingModels(items=tuple(self._shelf.models(loading=self._is_loading)))
 
-    async def _compute(self, keys: Sequence[bytes], texts: Sequence[str]) -> dict[bytes, bytes]:
+    @property
+    def _is_loading(self) -> bool:
+        return self._settings.warm_up and not self._shelf.default.ready
+
+    async def _compute(self, embedder: Embedder, keys: Sequence[bytes], texts: Sequence[str]) -> dict[bytes, bytes]:
         if not texts:
             return {}
-        vectors = await self._embedder.embed(texts)
-        self._failure = ""
+        vectors = await embedder.embed(texts)
+        if vectors.shape != (len(texts), embedder.facts.dimensions):
+            raise EmbedderFailedError(f"{embedder.facts.full_name} gave vectors of shape {vectors.shape}")
+        if embedder is self._shelf.default:
+            self._failure = ""
         rows = {key: vector.astype("<f4").tobytes() for key, vector in zip(keys, vectors, strict=True)}
         for key, row in rows.items():
             self._cache.keep(key, row)
@@ -120,15 +140,7 @@ class EmbeddingsService(Service):
 
     async def _warm_up(self) -> None:
         try:
-            await self._embedder.warm_up()
+            await self._shelf.default.warm_up()
         except FiresideError as error:
             self._failure = error.message
             log.warning("embedder_not_loaded", code=error.code, detail=error.message)
-
-
-def _index_name(name: str) -> str:
-    """A model's name with only the characters that a generation of the index may have."""
-    return "".join(character if character in _NAME_CHARACTERS else "-" for character in name.lower())[:100]
-
-
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")

@@ -45,6 +45,24 @@ class InstallNotFoundError(NotFoundError):
     code = "install_not_found"
 
 
+class ProviderNotFoundError(NotFoundError):
+    """There is no provider of that name."""
+
+    code = "provider_not_found"
+
+
+class ProviderIsFixedError(ConflictError):
+    """The provider stands in the settings, and is changed there."""
+
+    code = "provider_is_fixed"
+
+
+class ProviderRefusedError(InvalidInputError):
+    """The provider cannot be kept like that."""
+
+    code = "provider_refused"
+
+
 class InvalidCursorError(InvalidInputError):
     """Not a cursor that a page of models gave."""
 

@@ -1,10 +1,10 @@
 """What the head of a model file tells about the model: family, window, and what a token of context costs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from fireside.contracts.inference import AnswerStyle
+from fireside.contracts.inference import AnswerStyle, ModelKind
 from fireside.services.explore.errors import UnusableModelFileError
 from fireside.services.explore.gguf import Head
 from fireside.services.explore.gguf_types import FILE_TYPES
@@ -14,6 +14,13 @@ _KV_BYTES = 2
 _WRITES_FROM_PARAMETERS = 1_000_000_000
 """Smaller models cannot be trusted with facts: they quote."""
 _MOST_TOKENS = 2**30
+_POOLS_VECTORS, _POOLS_RANKS = frozenset({1, 2, 3}), 4
+"""`llama_pooling_type`: mean, first and last token; rank."""
+_ENCODERS = frozenset(
+    {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "eurobert"}
+    | {"gemma-embedding", "llama-embed"}
+)
+"""Architectures of llama.cpp that read and do not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class ModelFacts:
     licence: str | None = None
     languages: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    kind: ModelKind = "chat"
 
     @property
     def answer_style(self) -> AnswerStyle:
@@ -55,7 +63,7 @@ def facts_of(head: Head) -> ModelFacts:
     if (kind := _text(found.get("general.type"))) not in {None, "model"} or architecture in {"clip", "mmproj"}:
         raise UnusableModelFileError(f"the file is no language model: its type is {kind!r}, of {architecture!r}")
     if (_count(found.get("split.count")) or 0) > 1:
-        raise UnusableModelFileError("the file is one of several parts of a model; a whole one in one file is needed")
+        raise UnusableModelFileError("the file is one of several parts of a model: name the first, by its own name")
     file_type = found.get("general.file_type")
     return ModelFacts(
         architecture=architecture,
@@ -68,7 +76,32 @@ def facts_of(head: Head) -> ModelFacts:
         licence=_text(found.get("general.license")),
         languages=_texts(found.get("general.languages")),
         tags=_texts(found.get("general.tags")),
+        kind=_kind(found, architecture),
     )
+
+
+def facts_of_parts(heads: Sequence[Head]) -> ModelFacts:
+    """Read the facts of a model in several files, which are all there, in order.
+
+    Raises:
+        UnusableModelFileError: They are not the parts of one model.
+    """
+    for number, head in enumerate(heads):
+        if (head.metadata.get("split.no"), head.metadata.get("split.count")) != (number, len(heads)):
+            raise UnusableModelFileError(f"the file is not part {number + 1} of {len(heads)} of a model")
+    metadata, tensors = heads[0].metadata, sum(head.tensors for head in heads)
+    if metadata.get("split.tensors.count") != tensors:
+        raise UnusableModelFileError(f"the parts have {tensors} tensors, not {metadata.get('split.tensors.count')}")
+    whole = {key: value for key, value in metadata.items() if not key.startswith("split.")}
+    return facts_of(replace(heads[0], metadata=whole, parameters=sum(head.parameters for head in heads)))
+
+
+def _kind(found: Mapping[str, Any], architecture: str) -> ModelKind:
+    """What it was made for: models that pool what they read into one vector, or into a rank, do not write."""
+    pooling = found.get(f"{architecture}.pooling_type")
+    if pooling == _POOLS_RANKS:
+        return "rerank"
+    return "embedding" if architecture in _ENCODERS or pooling in _POOLS_VECTORS else "chat"
 
 
 def _kv_bytes(found: Mapping[str, Any], architecture: str) -> int | None:

@@ -43,12 +43,14 @@ class Head:
         version: Of the format, 2 or 3.
         metadata: Scalars and texts by key; lists of up to 1024 of them; of longer lists, nothing.
         parameters: Elements of all tensors.
+        tensors: How many there are.
         size_bytes: How long the file must be at least.
     """
 
     version: int
     metadata: Mapping[str, Any]
     parameters: int
+    tensors: int
     size_bytes: int
 
 
@@ -83,8 +85,10 @@ def read_head(file: BinaryIO, *, size_bytes: int) -> Head:
     alignment = _alignment(metadata)
     tensors = [_tensor(reader, alignment) for _ in range(tensor_count)]
     begin = -(-reader.position // alignment) * alignment
+    if not tensors and not metadata.get("split.count"):
+        raise UnusableModelFileError("the file has no tensors")
     end = _checked_layout(tensors, begin=begin, size_bytes=size_bytes)
-    return Head(version, metadata, sum(tensor.elements for tensor in tensors), end)
+    return Head(version, metadata, sum(tensor.elements for tensor in tensors), len(tensors), end)
 
 
 class _Reader:
@@ -201,8 +205,6 @@ def _tensor(reader: _Reader, alignment: int) -> _Tensor:
 
 def _checked_layout(tensors: list[_Tensor], *, begin: int, size_bytes: int) -> int:
     """Where the last tensor ends, when all lie inside the file and none over another."""
-    if not tensors:
-        raise UnusableModelFileError("the file has no tensors")
     if len({tensor.name for tensor in tensors}) < len(tensors):
         raise UnusableModelFileError("two tensors have the same name")
     end = 0

@@ -18,6 +18,7 @@ from fireside.services.explore.facts import ModelFacts, facts_of
 from fireside.services.explore.fetching import Fetching, Watchers, draft_key
 from fireside.services.explore.gguf import IncompleteHeadError, read_head
 from fireside.services.explore.naming import NewModel, record
+from fireside.services.explore.parts import Parts, facts_of_files
 from fireside.services.explore.scales import Scales
 from fireside.services.explore.settings import ExploreSettings
 from fireside.services.explore.sources import Sources
@@ -54,21 +55,22 @@ class Installing:
         if not kept:
             await run.save({"resolution": asdict(resolution)})
         way = _Way(self, run, payload, _expecting(resolution, payload), self.clock.now())
-        digest, facts, name = await way.bring(source)
-        await run.progress(_UNPACKED, "naming", name)
-        new = NewModel(
-            name=payload.name or name,
-            digest=digest,
-            size_bytes=self.files.path(digest).stat().st_size,
-            source=resolution.source,
-            wanted=payload.source,
-            facts=facts,
-            licence=resolution.licence,
-            tags=resolution.tags,
-            job_id=run.id,
-            installed_by=run.owner_id,
-        )
-        return await record(self.database, self.files, self.clock, context, new)
+        with ExitStack() as held:  # until the model is recorded, by which others who wait for it know that it is here
+            digest, facts, name = await way.bring(source, held)
+            await run.progress(_UNPACKED, "naming", name)
+            new = NewModel(
+                name=payload.name or name,
+                digest=digest,
+                size_bytes=sum(part.stat().st_size for part in self.files.parts(digest)),
+                source=resolution.source,
+                wanted=payload.source,
+                facts=facts,
+                licence=resolution.licence,
+                tags=resolution.tags,
+                job_id=run.id,
+                installed_by=run.owner_id,
+            )
+            return await record(self.database, self.files, self.clock, context, new)
 
 
 class _Way:
@@ -83,21 +85,28 @@ class _Way:
         self._pause_looked_at, self._is_paused = 0.0, False
         self._share = _DOWNLOADED / 2 if resolution.member else _DOWNLOADED
         self._shared_digest: str | None = None
+        self._parts: Parts | None = None
+        if resolution.further:
+            self._parts = Parts(desk.files, desk.fetching, (replace(resolution, further=()), *resolution.further))
+            self._expected = self._parts.digest
 
-    async def bring(self, source: ModelSource) -> tuple[str, ModelFacts, str]:
-        """Have the file here; its digest, facts and name."""
-        if self._resolution.size_bytes and not self._resolution.member and not self._payload.anyway:
-            self._desk.scales.require_memory(self._resolution.size_bytes)
+    async def bring(self, source: ModelSource, held: ExitStack) -> tuple[str, ModelFacts, str]:
+        """Have the file here; its digest, facts and name. Its draft is held by the stack."""
+        announced = sum(part.size_bytes or 0 for part in (self._resolution, *self._resolution.further))
+        if announced and not self._resolution.member and not self._payload.anyway:
+            self._desk.scales.require_memory(announced)
         watchers = Watchers(self._report, self._inspect, self._paused, self._is_here)
-        with ExitStack() as stack:
-            draft = await self._desk.fetching.hold(draft_key(self._resolution), stack, watchers)
-            if draft is None:
-                return await self._present()
-            await self._desk.fetching.fetch(source, self._resolution, draft, watchers)
-            await self._run.progress(self._share, "checking", self._resolution.source)
-            if self._resolution.member is None:
-                return *await self._keep(draft), self._resolution.name
-            return await self._keep_unpacked(draft, self._resolution.member, stack)
+        if self._parts is not None:
+            brought = await self._parts.bring(source, watchers, self._weigh, self._payload.sha256)
+            return await self._present() if brought is None else (*brought, self._resolution.name)
+        draft = await self._desk.fetching.hold(draft_key(self._resolution), held, watchers)
+        if draft is None:
+            return await self._present()
+        await self._desk.fetching.fetch(source, self._resolution, draft, watchers)
+        await self._run.progress(self._share, "checking", self._resolution.source)
+        if self._resolution.member is None:
+            return *await self._keep(draft), self._resolution.name
+        return await self._keep_unpacked(draft, self._resolution.member, held)
 
     async def _keep_unpacked(self, wheel: Draft, pattern: str, stack: ExitStack) -> tuple[str, ModelFacts, str]:
         digest = await asyncio.to_thread(wheel.digest)
@@ -133,8 +142,7 @@ class _Way:
     async def _present(self) -> tuple[str, ModelFacts, str]:
         """The file that was here already, or that others have brought meanwhile."""
         digest = self._shared_digest or self._expected or ""
-        path = self._desk.files.path(digest)
-        facts = await asyncio.to_thread(_facts_of_file, path)
+        facts = await asyncio.to_thread(facts_of_files, self._desk.files.parts(digest))
         return digest, facts, self._resolution.name
 
     async def _is_here(self) -> bool:
@@ -183,13 +191,17 @@ class _Way:
 
 
 def _restored(kept: dict[str, Any]) -> Resolution:
-    kept["tags"] = tuple(kept["tags"])
-    return Resolution(**kept)
+    restored: dict[str, Any] = {
+        **kept,
+        "tags": tuple(kept["tags"]),
+        "further": tuple(_restored(part) for part in kept.get("further", ())),
+    }
+    return Resolution(**restored)
 
 
 def _expecting(resolution: Resolution, payload: InstallJob) -> Resolution:
     """The resolution with the digest that the caller wants, when the source does not contradict."""
-    if payload.sha256 is None or resolution.member is not None:
+    if payload.sha256 is None or resolution.member is not None or resolution.further:
         return resolution
     if resolution.sha256 not in {None, payload.sha256}:
         raise ChecksumError(
@@ -201,8 +213,3 @@ def _expecting(resolution: Resolution, payload: InstallJob) -> Resolution:
 def _facts(draft: Draft, size_bytes: int) -> ModelFacts:
     with draft.open() as file:
         return facts_of(read_head(file, size_bytes=size_bytes))
-
-
-def _facts_of_file(path: Any) -> ModelFacts:
-    with path.open("rb") as file:
-        return facts_of(read_head(file, size_bytes=path.stat().st_size))

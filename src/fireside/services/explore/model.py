@@ -1,11 +1,11 @@
 """Models as the explore service knows them. No I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from fireside.contracts.explore import InstalledModel, ModelRule
-from fireside.contracts.inference import AnswerStyle
+from fireside.contracts.explore import InstalledModel, ModelRule, RunOptions
+from fireside.contracts.inference import AnswerStyle, ModelKind
 from fireside.core.ids import JobId, UserId
 
 
@@ -37,8 +37,9 @@ class StoredModel:
     job_id: JobId | None
     installed_by: UserId | None
     installed_at: datetime
+    kind: ModelKind = "chat"
 
-    def on_shelf(self, path: str) -> InstalledModel:
+    def on_shelf(self, path: str, run: RunOptions) -> InstalledModel:
         """What an engine must know of it."""
         return InstalledModel(
             name=self.name,
@@ -49,6 +50,9 @@ class StoredModel:
             context_tokens=self.context_tokens,
             kv_bytes_per_token=self.kv_bytes_per_token,
             answer_style=self.answer_style,
+            kind=self.kind,
+            window_tokens=run.context_tokens,
+            parallel=run.parallel,
         )
 
 
@@ -61,7 +65,10 @@ class StoredRule:
     roles: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
     is_default: bool = False
+    run: RunOptions = field(default_factory=RunOptions)
 
     def as_rule(self) -> ModelRule:
         """The rule for others."""
-        return ModelRule(name=self.name, enabled=self.enabled, roles=self.roles, is_default=self.is_default)
+        return ModelRule(
+            name=self.name, enabled=self.enabled, roles=self.roles, is_default=self.is_default, run=self.run
+        )

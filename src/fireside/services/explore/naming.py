@@ -157,9 +157,10 @@ def _stored(new: NewModel, clock: Clock) -> StoredModel:
         answer_style=facts.answer_style,
         licence=new.licence or (curated.licence if curated else facts.licence),
         languages=curated.languages if curated else facts.languages,
-        categories=curated.categories if curated else ("chat",),
+        categories=curated.categories if curated else (facts.kind,),
         tags=tuple(dict.fromkeys(curated.tags if curated else (*new.tags, *facts.tags)))[:50],
         job_id=new.job_id,
         installed_by=new.installed_by,
         installed_at=clock.now(),
+        kind=facts.kind,
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from fireside.contracts import explore
+from fireside.contracts import explore, inference
 from fireside.contracts.base import Action
 from fireside.contracts.permissions import route_access
 from fireside.core.ids import JobId
@@ -19,12 +19,13 @@ Word = Annotated[str | None, Query(max_length=100)]
 
 
 class ModelChanges(BaseModel):
-    """What to change about a model; what is left out stays. No roles open it to everybody."""
+    """What to change about a model; what is left out stays. No roles open it to everybody; `run` is replaced whole."""
 
     enabled: bool | None = None
     tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
     roles: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(default=None, max_length=50)
     is_default: bool | None = None
+    run: explore.RunOptions | None = None
 
 
 class SecondName(BaseModel):
@@ -43,6 +44,8 @@ def routes() -> APIRouter:
     routes.post("/install/{install_id}/resume", status_code=204, openapi_extra=_access(explore.RESUME))(resume_install)
     routes.patch("/{name:path}", openapi_extra=_access(explore.CHANGE))(change_model)
     routes.post("/{name:path}/copy", status_code=201, openapi_extra=_access(explore.COPY))(copy_model)
+    routes.post("/{name:path}/load", openapi_extra=_access(inference.LOAD))(load_model)
+    routes.post("/{name:path}/unload", openapi_extra=_access(inference.UNLOAD))(unload_model)
     routes.delete("/{name:path}", status_code=204, openapi_extra=_access(explore.REMOVE))(remove_model)
     return routes
 
@@ -94,7 +97,7 @@ async def resume_install(request: Request, install_id: JobId) -> Response:
 
 
 async def change_model(request: Request, name: Name, body: ModelChanges) -> explore.ModelView:
-    """Change a model's tags, whether it can be used and by which roles, and whether it is the default."""
+    """Change a model's tags, who may use it, whether it is the default, and how it is run."""
     return await _caller(request).call(explore.CHANGE, explore.ChangeModel(name=name, **body.model_dump()))
 
 
@@ -107,3 +110,13 @@ async def remove_model(request: Request, name: Name) -> Response:
     """Remove an installed model; its file goes with its last name."""
     await _caller(request).call(explore.REMOVE, explore.ModelRef(name=name))
     return Response(status_code=204)
+
+
+async def load_model(request: Request, name: Name) -> inference.ModelProfile:
+    """Begin to load a model; its state tells when it can answer."""
+    return await _caller(request).call(inference.LOAD, inference.LoadModel(name=name))
+
+
+async def unload_model(request: Request, name: Name) -> inference.ModelProfile:
+    """Give back the memory of a model that nobody uses at the moment."""
+    return await _caller(request).call(inference.UNLOAD, inference.LoadModel(name=name))

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from fireside.contracts import explore
+from fireside.contracts import explore, providers
 from fireside.contracts.base import Nothing
 from fireside.contracts.jobs import JobFinished, JobRef, JobView, jobs_of
 from fireside.core.clock import Clock
-from fireside.core.errors import ConflictError, FiresideError
+from fireside.core.errors import FiresideError
 from fireside.core.ids import JobId
+from fireside.core.tasks import end
 from fireside.ports.model_files import ModelFiles
 from fireside.ports.model_source import ModelSource
 from fireside.runtime.context import Context
@@ -23,6 +23,8 @@ from fireside.services.explore.curated import find_curated
 from fireside.services.explore.errors import InstallNotFoundError, ModelNameTakenError
 from fireside.services.explore.fetching import Fetching
 from fireside.services.explore.installing import Installing
+from fireside.services.explore.providing import Providing
+from fireside.services.explore.ruling import changed
 from fireside.services.explore.scales import Scales
 from fireside.services.explore.settings import ExploreSettings
 from fireside.services.explore.showing import Showing
@@ -64,6 +66,7 @@ class ExploreService(DurableService):
         self._sources = Sources(sources)
         scales = Scales(files, settings, memory_bytes)
         self._showing = Showing(database, files, self._sources, scales)
+        self._providing = Providing(database, clock)
         fetching = Fetching(files, settings, clock)
         self._installing = Installing(database, files, self._sources, scales, settings, clock, fetching)
         self._care: asyncio.Task[None] | None = None
@@ -75,9 +78,7 @@ class ExploreService(DurableService):
 
     async def stop(self) -> None:
         """End what `start` began."""
-        if self._care is not None:
-            self._care.cancel()
-            await asyncio.gather(self._care, return_exceptions=True)
+        await end(self._care)
 
     async def close(self) -> None:
         """Let go of connections and the database."""
@@ -90,6 +91,8 @@ class ExploreService(DurableService):
                 await asyncio.to_thread(self._files.drop_stale, older_than_s=self._settings.stale_s)
             except FiresideError as error:
                 log.info("drafts_not_looked_after", code=error.code)
+            except Exception:  # the outermost loop: the next round may work
+                log.exception("drafts_not_looked_after")
             await asyncio.sleep(_CARE_INTERVAL_S)
 
     @action(explore.LIST)
@@ -106,7 +109,40 @@ class ExploreService(DurableService):
     async def shelf(self, context: Context, request: Nothing) -> explore.Shelf:
         """Tell who runs models what there is to run, and for whom."""
         del context, request
-        return await self._showing.shelf()
+        return await self._providing.onto(await self._showing.shelf())
+
+    @action(providers.LIST)
+    async def list_providers(self, context: Context, request: Nothing) -> providers.Providers:
+        """Show the providers of models."""
+        del request
+        return await self._providing.views(context)
+
+    @action(providers.SET)
+    async def set_provider(self, context: Context, request: providers.SetProvider) -> providers.ProviderView:
+        """Make or change a provider."""
+        return await self._providing.save(context, request)
+
+    @action(providers.REMOVE)
+    async def remove_provider(self, context: Context, request: providers.ProviderRef) -> Nothing:
+        """Remove a provider."""
+        await self._providing.remove(context, request.name)
+        return Nothing()
+
+    @action(providers.TEST)
+    async def test_provider(self, context: Context, request: providers.SetProvider) -> providers.ProviderTrial:
+        """Ask a provider for its models."""
+        return await self._providing.test(context, request)
+
+    @action(providers.ROLES)
+    async def roles(self, context: Context, request: Nothing) -> providers.RoleChains:
+        """Show the models of roles."""
+        del context, request
+        return await self._providing.roles()
+
+    @action(providers.SET_ROLES)
+    async def set_roles(self, context: Context, request: providers.RoleChains) -> providers.RoleChains:
+        """Change the models of roles."""
+        return await self._providing.set_roles(context, request)
 
     @action(explore.INSTALL)
     async def install(self, context: Context, request: explore.InstallModel) -> explore.InstallStarted:
@@ -159,20 +195,11 @@ class ExploreService(DurableService):
 
         Raises:
             ModelNotFoundError: There is none of that name.
-            ConflictError: A model that is off shall be the default.
+            ConflictError: It cannot be as it is wanted; see `ruling`.
         """
         view = await self._showing.view(context, request.name)
         async with self.database.transaction(context) as unit:
-            rule = await repository.find_rule(unit.session, view.name)
-            rule = replace(
-                rule,
-                enabled=rule.enabled if request.enabled is None else request.enabled,
-                roles=rule.roles if request.roles is None else (request.roles or None),
-                tags=rule.tags if request.tags is None else request.tags,
-                is_default=rule.is_default if request.is_default is None else request.is_default,
-            )
-            if request.is_default and not rule.enabled:
-                raise ConflictError(f"{view.name!r} is turned off: it cannot be the default", model=view.name)
+            rule = changed(await repository.find_rule(unit.session, view.name), view, request)
             await repository.put_rule(unit.session, rule, now=self._clock.now())
         await context.broadcast(explore.ModelsChanged())
         return await self._showing.view(context, view.name)

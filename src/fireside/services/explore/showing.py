@@ -50,7 +50,12 @@ class Showing:
             stored, rules = await repository.all_models(session), await repository.all_rules(session)
         return Shelf(
             rules=tuple(rule.as_rule() for rule in rules.values()),
-            installed=tuple(model.on_shelf(str(self.files.path(model.digest))) for model in stored),
+            installed=tuple(
+                model.on_shelf(
+                    str(self.files.path(model.digest)), rules.get(name_key(model.name), StoredRule(model.name)).run
+                )
+                for model in stored
+            ),
         )
 
     async def page(self, context: Context, wish: ListModels) -> ModelPage:
@@ -105,6 +110,7 @@ class Showing:
                 "name": model.name,
                 "state": "installed" if here else "missing",
                 "answer_style": model.answer_style,
+                "kind": model.kind,
                 "context_tokens": model.context_tokens,
                 "family": model.family,
                 "architecture": model.architecture,
@@ -127,7 +133,7 @@ class Showing:
             }
             known = facts | known
         rule = rule or StoredRule(str(known["name"]))
-        said = {"enabled": rule.enabled, "roles": rule.roles, "is_default": rule.is_default}
+        said = {"enabled": rule.enabled, "roles": rule.roles, "is_default": rule.is_default, "run": rule.run}
         return ModelView.model_validate(known | said | ({} if rule.tags is None else {"tags": rule.tags}))
 
     async def catalogue(self, context: Context, wish: SearchCatalogue) -> CataloguePage:

@@ -1,6 +1,6 @@
 """The tables of the explore service. Queries stand in `repository`."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, Uuid
 
 from fireside.runtime.durable import UtcDateTime
 
@@ -29,6 +29,7 @@ models = Table(
     Column("job_id", Uuid),
     Column("installed_by", Uuid),
     Column("installed_at", UtcDateTime, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="chat"),
     Index("installed_models_name", "name_key", unique=True),
     Index("installed_models_digest", "digest"),
 )
@@ -51,9 +52,32 @@ rules = Table(
     Column("roles", Text),
     Column("tags", Text),
     Column("is_default", Boolean, nullable=False),
+    Column("run", Text),
     Column("updated_at", UtcDateTime, nullable=False),
 )
-"""What administrators said about a model, installed or named in the settings. Lists are JSON; NULL is not said."""
+"""What administrators said about a model, installed or named in the settings.
+
+Lists and `run` are JSON; NULL is not said.
+"""
 
 pauses = Table("paused_installs", metadata, Column("job_id", Uuid, primary_key=True))
 """Installations that wait to be resumed."""
+
+providers = Table(
+    "model_providers",
+    metadata,
+    Column("name_key", String(50), primary_key=True),
+    Column("facts", Text, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("key_end", String(4), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+"""Providers of models. `facts` is JSON; `sealed_key` is empty without a key, and `key_end` all that is shown of it."""
+
+chains = Table(
+    "role_chains",
+    metadata,
+    Column("role", String(20), primary_key=True),
+    Column("models", Text, nullable=False),
+)
+"""The models that answer for a role, in order, as JSON."""

@@ -3,14 +3,13 @@
 The one place where a dialect meets services. When the client leaves, the work for it is stopped, stream or not.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import orjson
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 
 from fireside.contracts import chat, inference
 from fireside.contracts.answer import Failed, Final, Token
@@ -26,19 +25,14 @@ from fireside.services.gateway.completions import (
     Ended,
     TextPiece,
     gathered,
+    located,
 )
+from fireside.services.gateway.leaving import UntilLeft
 from fireside.services.gateway.openai_dialect import PIPELINE_MODEL, PipelineRequest
+from fireside.services.gateway.replies import JsonReply, StreamedReply, content_of, head_of
 from fireside.services.gateway.request_bodies import read_request
 
-STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 ResultT = TypeVar("ResultT")
-
-
-class ClientLeftError(FiresideError):
-    """The client closed the connection before its answer was there."""
-
-    code = "client_left"
-    status = 499
 
 
 class Writer(Protocol):
@@ -72,7 +66,7 @@ def caller(request: Request) -> Context:
 
 async def answer(request: Request, asked: Asked, writer: Writer) -> Response:
     """Answer a request, in one piece or as a stream."""
-    return await send(request, completion_events(caller(request), asked), writer, stream=asked.stream)
+    return await send(request, completion_events(request, asked), writer, stream=asked.stream)
 
 
 async def send(
@@ -82,21 +76,20 @@ async def send(
 
     A failure before the first word has its own status; one that comes later stands in the stream.
     """
-    if not stream:
-        return JSONResponse(writer.whole(await unless_left(request, gathered(events))))
-    first = await unless_left(request, _first(events))
-    return StreamingResponse(_written(first, events, writer), 200, STREAM_HEADERS, writer.media_type)
+    if stream:
+        return StreamedReply(_written(events, writer), writer.media_type)
+    return JsonReply(writer.whole(await unless_left(request, gathered(events))))
 
 
-def completion_events(context: Context, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
+def completion_events(request: Request, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
     """The events of the answer; closing them stops whoever answers.
 
     Raises:
         InvalidInputError: The pipeline is asked something that it cannot read.
     """
     if asked.model != PIPELINE_MODEL:
-        return _model_events(context, asked)
-    return _pipeline_events(context, read_request(PipelineRequest, asked.body).turns())
+        return _model_events(caller(request), asked)
+    return _pipeline_events(request, read_request(PipelineRequest, asked.body).turns())
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -105,16 +98,8 @@ async def unless_left(request: Request, work: Coroutine[Any, Any, ResultT]) -> R
     Raises:
         ClientLeftError: It did not wait; the work was cancelled.
     """
-    doing, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise ClientLeftError
-        return doing.result()
-    finally:
-        doing.cancel()
-        leaving.cancel()
-        await asyncio.gather(doing, leaving, return_exceptions=True)
+    with UntilLeft(request.receive):
+        return await work
 
 
 async def forwarded(context: Context, path: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -126,30 +111,13 @@ async def forwarded(context: Context, path: str, model: str, body: dict[str, Any
     request = inference.Forward(path=path, model=model, body=orjson.dumps(body))
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head = await head_of(stream)
-        content = b"".join([item.data async for item in stream if isinstance(item, ForwardChunk)])
+        content = await content_of(stream)
     if head.status != 200:
         raise refusal(head.status, content)
     try:
         return dict(orjson.loads(content))
     except (ValueError, TypeError) as error:
         raise UpstreamError("the model's server sent something that is no JSON object") from error
-
-
-async def head_of(stream: AsyncGenerator[Any, None]) -> inference.ForwardHead:
-    """How a model's server answered: the first item of a forwarded request.
-
-    Raises:
-        UpstreamError: It did not say.
-    """
-    head = await anext(stream, None)
-    if not isinstance(head, inference.ForwardHead):
-        raise UpstreamError("the model's server answered without a head")
-    return head
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _first(events: AsyncGenerator[CompletionEvent, None]) -> CompletionEvent:
@@ -159,11 +127,9 @@ async def _first(events: AsyncGenerator[CompletionEvent, None]) -> CompletionEve
     return first
 
 
-async def _written(
-    first: CompletionEvent, events: AsyncGenerator[CompletionEvent, None], writer: Writer
-) -> AsyncIterator[bytes]:
+async def _written(events: AsyncGenerator[CompletionEvent, None], writer: Writer) -> AsyncGenerator[bytes, None]:
     async with aclosing(events):
-        yield writer.begin() + writer.write(first)
+        yield writer.begin() + writer.write(await _first(events))
         try:
             async for event in events:
                 if data := writer.write(event):
@@ -178,7 +144,7 @@ async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[Comple
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head, reader = await head_of(stream), ChunkReader()
         if head.status != 200:
-            content = b"".join([item.data async for item in stream if isinstance(item, ForwardChunk)])
+            content = await content_of(stream)
             raise refusal(head.status, content)
         async for item in stream:
             if isinstance(item, ForwardChunk):
@@ -187,9 +153,9 @@ async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[Comple
         yield reader.end()
 
 
-async def _pipeline_events(context: Context, turns: chat.CompleteTurns) -> AsyncGenerator[CompletionEvent, None]:
-    told = ""
-    async with aclosing(context.stream(chat.COMPLETE, turns)) as events:
+async def _pipeline_events(request: Request, turns: chat.CompleteTurns) -> AsyncGenerator[CompletionEvent, None]:
+    told, site = "", request.scope["state"].get("site") or str(request.base_url).rstrip("/")
+    async with aclosing(caller(request).stream(chat.COMPLETE, turns)) as events:
         async for event in events:
             if isinstance(event, Token):
                 told += event.text
@@ -197,7 +163,8 @@ async def _pipeline_events(context: Context, turns: chat.CompleteTurns) -> Async
             elif isinstance(event, Final):
                 if event.content.startswith(told) and event.content != told:
                     yield TextPiece(event.content[len(told) :])
-                yield Ended("stop", event.usage, event.sources, event.content)
+                sources = tuple(located(source, site) for source in event.sources)
+                yield Ended("stop", event.usage, sources, event.content)
                 return
             elif isinstance(event, Failed):
                 message = event.detail or event.title

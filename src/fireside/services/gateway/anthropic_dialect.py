@@ -16,7 +16,6 @@ from fireside.services.gateway.completions import (
     Ended,
     TextPiece,
     ToolCallPiece,
-    address_of,
     marked_sources,
 )
 
@@ -140,7 +139,7 @@ def citations(text: str, sources: Sequence[Source]) -> list[Json]:
             "type": "search_result_location",
             "cited_text": source.text,
             "search_result_index": source.n - 1,
-            "source": address_of(source),
+            "source": source.url,
             "title": source.title,
             "start_block_index": 0,
             "end_block_index": 1,

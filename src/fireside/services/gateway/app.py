@@ -12,6 +12,7 @@ from starlette.types import Scope
 from fireside import __version__
 from fireside.services.gateway import anthropic_routes, ollama_routes, openai_routes, probe_routes, responses_routes
 from fireside.services.gateway.access import require_declared_access
+from fireside.services.gateway.direct import DirectApplication
 from fireside.services.gateway.probes import Probes
 from fireside.services.gateway.problems import add_problem_handlers
 
@@ -60,7 +61,10 @@ def create_app(*, routers: Sequence[APIRouter], probes: Probes, page: Page) -> F
         probes: Ways to look at this node.
         page: The web page.
     """
-    app = FastAPI(
+    dialects = (openai_routes, responses_routes, anthropic_routes, ollama_routes)
+    own = [dialect.routes() for dialect in dialects]
+    app = DirectApplication(
+        direct=[route for router in own for route in router.routes],
         title="Fireside",
         version=__version__,
         description=_DESCRIPTION,
@@ -69,8 +73,6 @@ def create_app(*, routers: Sequence[APIRouter], probes: Probes, page: Page) -> F
         redirect_slashes=False,  # the address of such a redirect would follow the Host header
         dependencies=[Depends(require_declared_access)],
     )
-    dialects = (openai_routes, responses_routes, anthropic_routes, ollama_routes)
-    own = [dialect.routes() for dialect in dialects]
     for router in (*own, *routers, probe_routes.probe_routes(probes), probe_routes.node_routes()):
         app.include_router(router)  # looked through in this order
     add_problem_handlers(app)

@@ -119,7 +119,7 @@ class _ReplyGuard:
         self._watch: Watch | None = None
 
     async def send(self, message: Message) -> None:
-        if message.get("more_body"):
+        if message.get("more_body") and (self._watch is None or self._watch.changed.is_set()):
             await self._look()
         await self._send(message)
 

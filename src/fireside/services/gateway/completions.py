@@ -56,7 +56,10 @@ class ToolCallPiece:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The answer is whole. `finish_reason` is OpenAI's; `text` replaces the pieces where it is given."""
+    """The answer is whole. `finish_reason` is OpenAI's; `text` replaces the pieces where it is given.
+
+    Each source has a URL.
+    """
 
     finish_reason: str
     usage: Usage = field(default_factory=Usage)
@@ -119,9 +122,11 @@ def marked_sources(text: str, sources: Sequence[Source]) -> list[tuple[int, int,
     return [(start, end, source) for start, end, source in marks if source is not None]
 
 
-def address_of(source: Source) -> str:
-    """Where a source can be read: its own address, or its page here."""
-    return source.url or f"/documents/{source.document_id}?chunk={source.chunk_id}"
+def located(source: Source, site: str) -> Source:
+    """A source with an address: its own, or its page at this site."""
+    if source.url:
+        return source
+    return source.model_copy(update={"url": f"{site}/documents/{source.document_id}?chunk={source.chunk_id}"})
 
 
 async def gathered(events: AsyncIterable[CompletionEvent]) -> Completion:

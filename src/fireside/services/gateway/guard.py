@@ -1,18 +1,20 @@
 """Everything a request passes before a route sees it, in order: the one place that order is decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fireside.ports.rate_windows import RateWindows
+from fireside.runtime.metrics import Metrics
 from fireside.services.gateway.authentication import Authentication, Doorkeeper, MakeContext
 from fireside.services.gateway.body_limit import BodyLimit
 from fireside.services.gateway.identities import Authenticator
 from fireside.services.gateway.problems import Problems
 from fireside.services.gateway.rate_limits import RateLimiter, RateLimits, Rates
 from fireside.services.gateway.request_frame import RequestFrame
+from fireside.services.gateway.request_metrics import RequestMetrics
 from fireside.services.gateway.security_headers import SecurityHeaders
 from fireside.services.gateway.settings import GatewaySettings
 from fireside.services.gateway.socket_authentication import SocketAuthentication
@@ -32,6 +34,7 @@ class Guard:
         make_context: A node's `context`.
         settings: Limits, and whom to believe.
         windows: Where hits are counted; they must not fail.
+        metrics: Where requests are counted.
         upload_paths: Paths that take large bodies.
         page_files: Beginnings of the paths of the page's files, of which every visit asks for dozens.
         first_message_s: How long a WebSocket without a credential may take to send one.
@@ -41,6 +44,7 @@ class Guard:
     make_context: MakeContext
     settings: GatewaySettings
     windows: RateWindows
+    metrics: Metrics = field(default_factory=Metrics)
     upload_paths: Sequence[str] = ("/api/v1/documents",)
     page_files: Sequence[str] = ()
     first_message_s: float = 10.0
@@ -64,4 +68,5 @@ class Guard:
                 expose_headers=_EXPOSED_HEADERS,
             )
         app = SecurityHeaders(app)
-        return RequestFrame(app, trusted_proxies=settings.trusted_proxies)
+        app = RequestMetrics(app, metrics=self.metrics)
+        return RequestFrame(app, trusted_proxies=settings.trusted_proxies, site=settings.public_url)

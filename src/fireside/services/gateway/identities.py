@@ -57,6 +57,7 @@ class Authenticator:
         self._remember_s = remember_s
         self._most = most
         self._known: dict[str, Known] = {}
+        self._asking: dict[str, asyncio.Task[Known]] = {}
         self._watches: dict[UserId, set[asyncio.Event]] = {}
         self.generation = 0
 
@@ -69,7 +70,7 @@ class Authenticator:
         return None
 
     async def identify(self, context: Context, credential: str) -> Known:
-        """Whom a credential stands for now.
+        """Whom a credential stands for now. Requests that come while it is being found out wait for the same answer.
 
         Raises:
             UnauthenticatedError: For nobody.
@@ -77,7 +78,13 @@ class Authenticator:
         known = self.remembered(credential)
         if known is not None:
             return known
-        generation = self.generation
+        asking = self._asking.get(credential)
+        if asking is None:
+            asking = self._asking[credential] = asyncio.create_task(self._ask(context, credential, self.generation))
+            asking.add_done_callback(lambda done: self._asked(credential, done))
+        return await asyncio.shield(asking)  # whoever leaves must not take the answer from the others
+
+    async def _ask(self, context: Context, credential: str, generation: int) -> Known:
         found = await context.as_service("gateway").call(AUTHENTICATE, Authenticate(credential=credential))
         known = self._made(found, generation)
         if generation == self.generation:
@@ -87,6 +94,7 @@ class Authenticator:
     def forget(self, user_id: UserId | None) -> None:
         """Ask again about this user's credentials, and have open streams and sockets do so; everyone's when None."""
         self.generation += 1
+        self._asking.clear()  # what is being found out may be of yesterday: whoever comes now asks again
         gone = [text for text, known in self._known.items() if user_id is None or known.identity.user_id == user_id]
         for text in gone:
             del self._known[text]
@@ -103,6 +111,12 @@ class Authenticator:
             changed.set()
         return Watch(changed, lambda: self._unwatch(user_id, changed))
 
+    def _asked(self, credential: str, done: asyncio.Task[Known]) -> None:
+        if self._asking.get(credential) is done:
+            del self._asking[credential]
+        if not done.cancelled():
+            done.exception()  # seen, even when everybody who waited has left
+
     def _unwatch(self, user_id: UserId, changed: asyncio.Event) -> None:
         watches = self._watches.get(user_id, set())
         watches.discard(changed)
@@ -111,7 +125,11 @@ class Authenticator:
 
     def _made(self, found: Authenticated, generation: int) -> Known:
         identity = user_identity(
-            found.user_id, roles=found.roles, permissions=found.permissions, session_id=found.session_id
+            found.user_id,
+            roles=found.roles,
+            permissions=found.permissions,
+            session_id=found.session_id,
+            api_key_id=found.api_key_id,
         )
         believed_s = self._remember_s() if callable(self._remember_s) else self._remember_s
         if found.expires_at is not None:

@@ -1,7 +1,7 @@
 """`/api/v1/jobs`: the jobs of every service under one roof. A job is found by asking each service that has jobs."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
@@ -14,9 +14,8 @@ from fireside.contracts.permissions import route_access
 from fireside.core.errors import InvalidInputError, NotFoundError
 from fireside.core.ids import JobId
 from fireside.runtime.context import Context
+from fireside.services.gateway.job_following import changes_of
 
-_ENDED = {"succeeded", "failed", "cancelled"}
-_LOOK_S = 0.25
 _ACCESS = route_access(SIGNED_IN)
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -126,18 +125,13 @@ def cursor_after(service: str, inner: str | None, services: Sequence[str]) -> st
     return f"{following[0]}:" if following else None
 
 
-async def _events(context: Context, actions: JobActions, view: JobView) -> AsyncIterator[bytes]:
-    number, shown = 0, None
-    while True:
-        if view != shown:
+async def _events(context: Context, actions: JobActions, found: JobView) -> AsyncIterator[bytes]:
+    number, view = 0, found
+    async with aclosing(changes_of(context, actions, found)) as views:
+        async for view in views:
             number += 1
             yield _event(number, "progress", view)
-            shown = view
-        if view.state in _ENDED:
-            yield _event(number + 1, "done", view)
-            return
-        await asyncio.sleep(_LOOK_S)
-        view = await context.call(actions.get, JobRef(id=view.id))
+    yield _event(number + 1, "done", view)
 
 
 def _event(number: int, name: str, view: JobView) -> bytes:

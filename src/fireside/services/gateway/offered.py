@@ -9,6 +9,7 @@ from fireside.contracts.base import Nothing
 from fireside.core.errors import InvalidInputError, NotFoundError, UnavailableError
 from fireside.runtime.context import Context
 from fireside.services.gateway.openai_dialect import PIPELINE_MODEL
+from fireside.services.gateway.served_embeddings import embed_served
 
 MOST_TEXTS = 8192
 
@@ -18,13 +19,21 @@ class Offered:
     """What there is at the moment: a part that is not available is left out, as the pipeline answers without."""
 
     models: tuple[inference.ModelProfile, ...] = ()
-    embedder: str | None = None
+    embedders: tuple[embeddings.EmbeddingModel, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Every name, the pipeline's first."""
-        embedder = [] if self.embedder is None else [self.embedder]
-        return [PIPELINE_MODEL, *(model.name for model in self.models), *embedder]
+        return [PIPELINE_MODEL, *(model.name for model in (*self.models, *self.embedders))]
+
+    @property
+    def embedder(self) -> str | None:
+        """The embedding model that is meant when none is named."""
+        return self.embedders[0].name if self.embedders else None
+
+    def find_embedder(self, name: str) -> embeddings.EmbeddingModel | None:
+        """The facts about a model that embeds."""
+        return next((model for model in self.embedders if model.name == name), None)
 
     def find_profile(self, name: str) -> inference.ModelProfile | None:
         """The facts about a model that answers."""
@@ -43,12 +52,12 @@ class Offered:
 async def offered(context: Context) -> Offered:
     """What this caller may use."""
     models: tuple[inference.ModelProfile, ...] = ()
-    embedder: str | None = None
+    embedders: tuple[embeddings.EmbeddingModel, ...] = ()
     with suppress(UnavailableError):
         models = (await context.call(inference.MODELS, Nothing())).items
     with suppress(UnavailableError):
-        embedder = (await context.as_service("gateway").call(embeddings.MODEL, Nothing())).name
-    return Offered(models, embedder)
+        embedders = (await context.as_service("gateway").call(embeddings.MODELS, Nothing())).items
+    return Offered(models, embedders)
 
 
 async def embed(
@@ -58,7 +67,7 @@ async def embed(
 
     Args:
         context: Of whoever asks.
-        model: The name of the embedding model.
+        model: The name of an embedding model.
         texts: One to 8192.
         dimensions: The length that is expected of the vectors; this model's cannot be cut.
 
@@ -67,15 +76,37 @@ async def embed(
         InvalidInputError: Too many texts, none, or another length.
         UnavailableError: The model is not there.
     """
-    service = context.as_service("gateway")
-    embedder = await service.call(embeddings.MODEL, Nothing())
-    if model != embedder.name:
-        raise NotFoundError(f"there is no embedding model {model!r} (there is: {embedder.name})", model=model)
-    if dimensions not in {None, embedder.dimensions}:
-        raise InvalidInputError(f"the vectors of {model} have {embedder.dimensions} dimensions", param="dimensions")
     if not 0 < len(texts) <= MOST_TEXTS:
         raise InvalidInputError(f"one to {MOST_TEXTS} texts can be embedded at once", param="input")
-    return await service.call(embeddings.EMBED, embeddings.EmbedTexts(texts=tuple(texts)))
+    service = context.as_service("gateway")
+    found = None
+    with suppress(UnavailableError):
+        found = await service.call(embeddings.MODELS, Nothing())
+    own = None if found is None else found.find(model)
+    if own is not None:
+        _require_length(own.dimensions, dimensions, model)
+        wanted = embeddings.EmbedTexts(texts=tuple(texts), model=model, metered=True)
+        return await service.call(embeddings.EMBED, wanted)
+    if not await is_served(context, model):
+        if found is None:
+            raise UnavailableError("there is no embedding model at the moment")
+        names = ", ".join(each.name for each in found.items)
+        raise NotFoundError(f"there is no embedding model {model!r} (there is: {names})", model=model)
+    made = await embed_served(context, model, texts)
+    _require_length(made.dimensions, dimensions, model)
+    return made
+
+
+async def is_served(context: Context, model: str) -> bool:
+    """Whether the inference service has a model of that name for this caller."""
+    with suppress(UnavailableError):
+        return any(served.name == model for served in (await context.call(inference.MODELS, Nothing())).items)
+    return False
+
+
+def _require_length(has: int, wanted: int | None, model: str) -> None:
+    if wanted not in {None, has}:
+        raise InvalidInputError(f"the vectors of {model} have {has} dimensions", param="dimensions")
 
 
 def rows_of(made: embeddings.Embeddings) -> list[list[float]]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from fireside.contracts.inference import ModelProfile
+from fireside.contracts.embeddings import EmbeddingModel
+from fireside.contracts.inference import ModelKind, ModelProfile
 from fireside.core.errors import FiresideError
 from fireside.core.openai_wire import json_object
 from fireside.services.gateway.completions import (
@@ -30,6 +31,7 @@ API_VERSION = "0.12.0"
 
 DEFAULT_TAG = ":latest"
 
+_CAPABILITIES: dict[ModelKind, list[str]] = {"chat": ["completion", "tools"], "embedding": ["embedding"], "rerank": []}
 _NEVER = "9999-12-31T23:59:59Z"
 _BEGINNING = "1970-01-01T00:00:00Z"
 
@@ -147,20 +149,22 @@ def running_card(profile: ModelProfile) -> Json:
     return card | {"expires_at": _NEVER, "size_vram": 0, "context_length": profile.context_tokens}
 
 
-def model_facts(name: str, profile: ModelProfile | None) -> Json:
+def model_facts(name: str, profile: ModelProfile | None, embedder: EmbeddingModel | None = None) -> Json:
     """Everything known about a model."""
     details = _details(name, profile)
     family = details["family"]
     facts: Json = {"general.architecture": family, "general.basename": name}
     if profile is not None:
         facts[f"{family}.context_length"] = profile.context_tokens
+    if embedder is not None:
+        facts |= {f"{family}.embedding_length": embedder.dimensions, f"{family}.context_length": embedder.max_tokens}
     return {
         "modelfile": "",
         "parameters": "",
         "template": "",
         "details": details,
         "model_info": facts,
-        "capabilities": ["completion", "tools"] if profile else _other_capabilities(name),
+        "capabilities": _CAPABILITIES[profile.kind] if profile else _other_capabilities(name),
         "modified_at": _BEGINNING,
     }
 

@@ -1,8 +1,8 @@
 """What clients of Ollama see of an installation: its progress as Ollama tells it."""
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from fireside.contracts import explore
@@ -10,9 +10,9 @@ from fireside.contracts.explore import InstallModel
 from fireside.contracts.jobs import JobRef, JobView, jobs_of
 from fireside.core.ids import JobId
 from fireside.runtime.context import Context
+from fireside.services.gateway.job_following import changes_of
 from fireside.services.gateway.request_bodies import read_request
 
-_LOOK_S = 0.25
 _HUB = re.compile(r"(?:https?://)?(?:hf\.co|huggingface\.co)/")
 _NAME = re.compile(explore.NAME_PATTERN)
 
@@ -33,15 +33,13 @@ async def begin_pull(context: Context, name: str) -> JobId:
 async def progress_of_pull(context: Context, job_id: JobId) -> AsyncGenerator[dict[str, Any]]:
     """The lines of a pull: how far it is whenever that changes, then `success` or the error."""
     actions, told = jobs_of("explore"), dict[str, Any]()
-    while True:
-        job = await context.call(actions.get, JobRef(id=job_id))
-        line = _line(job)
-        if line != told:
-            told = line
-            yield line
-        if job.state in {"succeeded", "failed", "cancelled"}:
-            return
-        await asyncio.sleep(_LOOK_S)
+    begun = await context.call(actions.get, JobRef(id=job_id))
+    async with aclosing(changes_of(context, actions, begun)) as jobs:
+        async for job in jobs:
+            line = _line(job)
+            if line != told:
+                told = line
+                yield line
 
 
 def _line(job: JobView) -> dict[str, Any]:

@@ -72,7 +72,7 @@ async def list_running(request: Request) -> dict[str, Any]:
 async def show_model(request: Request) -> dict[str, Any]:
     """Facts about one model."""
     _, name, found = await _find(request)
-    return dialect.model_facts(name, found.find_profile(name))
+    return dialect.model_facts(name, found.find_profile(name), found.find_embedder(name))
 
 
 async def chat(request: Request) -> Response:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fireside.contracts.answer import Source, Turn, Usage
 from fireside.contracts.chat import CompleteTurns
-from fireside.contracts.embeddings import Embeddings
+from fireside.contracts.embeddings import EmbeddingModel, Embeddings
 from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.ids import new_id
 from fireside.services.gateway.completions import (
@@ -23,7 +23,6 @@ from fireside.services.gateway.completions import (
     CompletionEvent,
     Ended,
     TextPiece,
-    address_of,
     marked_sources,
 )
 from fireside.services.gateway.request_bodies import read_json
@@ -36,6 +35,11 @@ DONE = b"data: [DONE]\n\n"
 _FLOAT_BYTES = 4
 _TYPES = {403: "permission_error", 429: "requests"}
 _CODES = {"invalid_credential": "invalid_api_key", "rate_limited": "rate_limit_exceeded"}
+_LIMITS = {
+    "requests": ("requests", "rate_limit_exceeded"),
+    "tokens": ("tokens", "rate_limit_exceeded"),
+    "cost": ("insufficient_quota", "insufficient_quota"),
+}
 
 
 class ContentPart(BaseModel):
@@ -217,7 +221,7 @@ def annotations(content: str, sources: Sequence[Source]) -> list[dict[str, Any]]
     """Each `[n]` of the text as a citation of its source, with its place in the text in characters."""
     found: list[dict[str, Any]] = []
     for start, end, source in marked_sources(content, sources):
-        citation = {"start_index": start, "end_index": end, "title": source.title, "url": address_of(source)}
+        citation = {"start_index": start, "end_index": end, "title": source.title, "url": source.url}
         found.append({"type": "url_citation", "url_citation": citation})
     return found
 
@@ -248,9 +252,10 @@ def error_body(error: FiresideError) -> dict[str, Any]:
     """An error in OpenAI's shape."""
     kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
     param = error.details.get("param") or error.details.get("model")
-    return {
-        "error": {"message": error.message, "type": kind, "param": param, "code": _CODES.get(error.code, error.code)}
-    }
+    code = _CODES.get(error.code, error.code)
+    if error.code == "limit_exceeded":
+        kind, code = _LIMITS.get(str(error.details.get("unit")), _LIMITS["requests"])
+    return {"error": {"message": error.message, "type": kind, "param": param, "code": code}}
 
 
 def failed_chunk(error: FiresideError) -> bytes:
@@ -268,13 +273,16 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
-def model_card(name: str) -> dict[str, Any]:
+def model_card(name: str, embedder: EmbeddingModel | None = None) -> dict[str, Any]:
     """One entry of the list of models, for clients of OpenAI and of Anthropic, who ask at the same address."""
     of_openai: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "fireside"}
+    if embedder is not None:
+        of_openai["embedding"] = embedder.model_dump(include={"version", "dimensions", "max_tokens", "pooling"})
     return of_openai | {"type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
 
 
-def model_list(names: Sequence[str]) -> dict[str, Any]:
+def model_list(names: Sequence[str], embedders: Sequence[EmbeddingModel] = ()) -> dict[str, Any]:
     """All models, on one page."""
+    embedding = {model.name: model for model in embedders}
     ends = {"has_more": False, "first_id": names[0], "last_id": names[-1]}
-    return {"object": "list", "data": [model_card(name) for name in names], **ends}
+    return {"object": "list", "data": [model_card(name, embedding.get(name)) for name in names], **ends}

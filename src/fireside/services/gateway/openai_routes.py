@@ -1,20 +1,19 @@
 """`/v1`: what clients of OpenAI's API speak. A plain model is passed through; `fireside` is the whole pipeline."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 
 from fireside.contracts import inference
 from fireside.contracts.permissions import MODELS_USE, route_access
-from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError
+from fireside.core.errors import InvalidInputError, UnavailableError
 from fireside.services.gateway import answering
 from fireside.services.gateway import openai_dialect as dialect
-from fireside.services.gateway.answering import caller, unless_left
+from fireside.services.gateway.answering import caller
 from fireside.services.gateway.completions import Asked
-from fireside.services.gateway.offered import count_words, embed, offered
+from fireside.services.gateway.offered import count_words, embed, is_served, offered
+from fireside.services.gateway.replies import ForwardedReply, JsonReply
 from fireside.services.gateway.request_bodies import json_body, read_json, read_request
 from fireside.services.gateway.rerank_dialect import RerankRequest, ranking_body
 
@@ -43,13 +42,15 @@ def routes() -> APIRouter:
 
 async def list_models(request: Request) -> dict[str, Any]:
     """The pipeline, and every model this caller may use."""
-    return dialect.model_list((await offered(caller(request))).names)
+    found = await offered(caller(request))
+    return dialect.model_list(found.names, found.embedders)
 
 
 async def get_model(request: Request, model: str) -> dict[str, Any]:
     """One model."""
-    (await offered(caller(request))).require(model)
-    return dialect.model_card(model)
+    found = await offered(caller(request))
+    found.require(model)
+    return dialect.model_card(model, found.find_embedder(model))
 
 
 async def create_chat_completion(request: Request) -> Response:
@@ -57,7 +58,7 @@ async def create_chat_completion(request: Request) -> Response:
     body = await request.body()
     envelope = dialect.read_envelope(body)
     if not envelope.is_pipeline:
-        return await _forward(request, envelope, body)
+        return _forward(request, envelope, body)
     asked = read_request(dialect.PipelineRequest, envelope.body)
     with_usage = bool((asked.stream_options or {}).get("include_usage"))
     writer = dialect.CompletionWriter(with_usage=with_usage)
@@ -74,7 +75,7 @@ async def create_completion(request: Request) -> Response:
     envelope = dialect.read_envelope(body)
     if envelope.is_pipeline:
         raise InvalidInputError(f"{envelope.model!r} answers at /v1/chat/completions", param="model")
-    return await _forward(request, envelope, body)
+    return _forward(request, envelope, body)
 
 
 async def rank(request: Request) -> Response:
@@ -84,42 +85,26 @@ async def rank(request: Request) -> Response:
     context = caller(request)
     found = await offered(context)
     if found.find_profile(asked.model):
-        return await _forward(request, dialect.read_envelope(body), body)
+        return _forward(request, dialect.read_envelope(body), body)
     if found.embedder is None:
         raise UnavailableError("there is no embedding model at the moment")
     name = found.embedder if asked.model == dialect.PIPELINE_MODEL else asked.model
     texts = (asked.query, *asked.texts)
     made = await embed(context, name, texts)
-    return JSONResponse(ranking_body(asked, made, tokens=count_words(texts)))
+    return JsonReply(ranking_body(asked, made, tokens=count_words(texts)))
 
 
-async def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:
+def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:
     """Pass a request to its model's server and the bytes of the reply back, unread."""
-    path = request.url.path
-    stream = caller(request).stream(inference.FORWARD, inference.Forward(path=path, model=envelope.model, body=body))
-    head = await unless_left(request, answering.head_of(stream))
-    if head.media_type.startswith(dialect.SSE):
-        return StreamingResponse(_bytes(stream), head.status, answering.STREAM_HEADERS, head.media_type)
-    content = await unless_left(request, _all_bytes(stream))
-    return Response(content, head.status, media_type=head.media_type)
+    asked = inference.Forward(path=request.scope["path"], model=envelope.model, body=body)
+    return ForwardedReply(caller(request).stream(inference.FORWARD, asked))
 
 
-async def _all_bytes(stream: AsyncGenerator[Any, None]) -> bytes:
-    async with aclosing(stream):
-        return b"".join([item.data async for item in stream])
-
-
-async def _bytes(stream: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
-    try:
-        async with aclosing(stream):
-            async for item in stream:
-                yield item.data
-    except FiresideError as error:  # what came before may have ended within a line
-        yield b"\n\n" + dialect.failed_chunk(error) + dialect.DONE
-
-
-async def create_embeddings(request: Request) -> JSONResponse:
+async def create_embeddings(request: Request) -> Response:
     """Turn texts into vectors."""
-    asked = read_request(dialect.EmbeddingsRequest, read_json(await request.body()))
+    body = await request.body()
+    asked = read_request(dialect.EmbeddingsRequest, read_json(body))
+    if asked.dimensions is None and await is_served(caller(request), asked.model):
+        return _forward(request, dialect.read_envelope(body), body)
     made = await embed(caller(request), asked.model, asked.texts, dimensions=asked.dimensions)
-    return JSONResponse(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))
+    return JsonReply(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))

@@ -78,7 +78,7 @@ def headers_of(error: FiresideError) -> dict[str, str]:
     retry_after_s = error.details.get("retry_after_s")
     if retry_after_s is not None:
         headers["Retry-After"] = headers["RateLimit-Reset"] = str(retry_after_s)
-        headers["RateLimit-Remaining"] = "0"
+        headers["RateLimit-Remaining"] = str(error.details.get("remaining", 0))
         headers["RateLimit-Limit"] = str(error.details.get("limit", 0))
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -90,18 +90,18 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Have the application render its errors as problems."""
 
     async def fireside_error(request: Request, error: Exception) -> Response:
-        return _render(request, error if isinstance(error, FiresideError) else InternalError())
+        return render(request, error if isinstance(error, FiresideError) else InternalError())
 
     async def invalid_request(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else ()
         fields = [_field_error(item) for item in found]
-        return _render(request, InvalidInputError(_summary(fields), errors=fields))
+        return render(request, InvalidInputError(_summary(fields), errors=fields))
 
     async def http_error(request: Request, error: Exception) -> Response:
-        return _render(request, _from_http(request, error) if isinstance(error, HTTPException) else InternalError())
+        return render(request, _from_http(request, error) if isinstance(error, HTTPException) else InternalError())
 
     async def unexpected(request: Request, _error: Exception) -> Response:
-        return _render(request, InternalError())
+        return render(request, InternalError())
 
     app.add_exception_handler(FiresideError, fireside_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
@@ -151,7 +151,8 @@ async def _answer(error: FiresideError, scope: Scope, receive: Receive, send: Se
     await response(scope, receive, send)
 
 
-def _render(request: Request, error: FiresideError) -> Response:
+def render(request: Request, error: FiresideError) -> Response:
+    """The reply to a request that a handler refused; failures on our side are logged."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", code=error.code, status=error.status, path=request.scope["path"])
     return problem_response(error, request_id=request.state.request_id, path=request.scope["path"])

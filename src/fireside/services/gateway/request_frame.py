@@ -34,10 +34,10 @@ Network = IPv4Network | IPv6Network
 
 
 class RequestFrame:
-    """Puts `request_id` and `client` into the state of every request."""
+    """Puts `request_id`, `client`, and as `site` where people reach the page, if known, into the state of requests."""
 
-    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[str]) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[str], site: str = "") -> None:
+        self._app, self._site = app, site
         self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,6 +54,7 @@ class RequestFrame:
             peer = client_address(peer, hops.decode("latin-1"), self._trusted)
             scope["scheme"] = _scheme_behind(scope["scheme"], headers.get(b"x-forwarded-proto", b""))
         state = scope.setdefault("state", {})
+        state["site"] = self._site
         state["request_id"] = _request_id(headers.get(b"x-request-id", b""))
         agent = headers.get(b"user-agent", b"")[:_MAX_USER_AGENT_CHARS].decode("latin-1")
         browser = not _BROWSER_HEADERS.isdisjoint(headers)

@@ -1,6 +1,6 @@
 """OpenAI's shapes of responses: whole, and as events in the order of the real API. No I/O.
 
-A citation is a `url_citation` when its source has an address of its own, else a `file_citation` of a document here.
+A citation is a `url_citation`: of the address of its source, or of its page here.
 """
 
 import time
@@ -222,15 +222,10 @@ class ResponseWriter:
 
 def annotations(text: str, sources: Sequence[Source]) -> list[Json]:
     """Each `[n]` of the text as a citation of its source."""
-    found: list[Json] = []
-    for start, end, source in marked_sources(text, sources):
-        if source.url:
-            place = {"start_index": start, "end_index": end}
-            found.append({"type": "url_citation", "url": source.url, "title": source.title, **place})
-        else:
-            file = {"file_id": str(source.document_id), "filename": source.path}
-            found.append({"type": "file_citation", "index": end, **file})
-    return found
+    return [
+        {"type": "url_citation", "url": source.url, "title": source.title, "start_index": start, "end_index": end}
+        for start, end, source in marked_sources(text, sources)
+    ]
 
 
 def input_list(items: Sequence[Json]) -> Json:

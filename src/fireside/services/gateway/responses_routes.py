@@ -46,7 +46,7 @@ async def create_response(request: Request) -> Response:
     wanted = read_request(ResponsesRequest, read_json(await request.body()))
     thread = await _thread(context, wanted)
     asked, writer = wanted.asked(thread), ResponseWriter(wanted)
-    events = completion_events(context, asked)
+    events = completion_events(request, asked)
     if wanted.store is not False:
         previous_id = thread.items[-1].id if thread else None
         events = _kept(context, events, writer, wanted, previous_id=previous_id)

@@ -44,6 +44,12 @@ class GatewaySettings(BaseSettings):
         default=(),
         description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]*[^\s?#/])?$",
+        description="Where people reach the page, for links in answers that other programs show; where such a program "
+        "reached this server when empty.",
+    )
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Other web sites whose pages may call with an API key; none by default."
     )

@@ -17,6 +17,24 @@ log = structlog.stdlib.get_logger(__name__)
 _COME_BACK_S = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How a model is treated.
+
+    Attributes:
+        kept: It stays, once it is loaded.
+        keep_alive_s: How long it stays without being used; None for as long as others.
+        rank: Of those that may make room, the lowest do first.
+    """
+
+    kept: bool = False
+    keep_alive_s: float | None = None
+    rank: int = 0
+
+
+_USUAL = Care()
+
+
 @dataclass(eq=False, slots=True)
 class Loaded:
     """An engine that takes memory.
@@ -36,7 +54,7 @@ class EngineRoom:
     """The engines of this node within a budget of memory.
 
     Whoever asks for a model has it loaded; for that, models that nobody uses are unloaded, those first that were used
-    longest ago. Models that are kept stay. What answers a request is never unloaded.
+    longest ago, of the lowest rank. Models that are kept stay. What answers a request is never unloaded.
     """
 
     def __init__(self, *, budget_bytes: int | None, keep_alive_s: float, clock: Clock) -> None:
@@ -51,8 +69,10 @@ class EngineRoom:
         self._keep_alive_s = keep_alive_s
         self._clock = clock
         self._loaded: dict[int, Loaded] = {}
-        self._kept: set[int] = set()
+        self._cares: dict[int, Care] = {}
         self._changing = asyncio.Lock()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a model was loaded or unloaded."""
 
     @property
     def used_bytes(self) -> int:
@@ -61,11 +81,27 @@ class EngineRoom:
 
     def has(self, model: ServedModel) -> bool:
         """Whether a model is loaded, or is to be whenever there is memory."""
-        return id(model) in self._loaded or id(model) in self._kept
+        return id(model) in self._loaded or self._care(model).kept
 
-    def keep(self, model: ServedModel, *, kept: bool = True) -> None:
-        """Never unload a model, once it is loaded; or do again."""
-        (self._kept.add if kept else self._kept.discard)(id(model))
+    def is_loaded(self, model: ServedModel) -> bool:
+        """Whether a model takes memory."""
+        return id(model) in self._loaded
+
+    def by_use(self) -> list[ServedModel]:
+        """What takes memory, used last first."""
+        latest = sorted(self._loaded.values(), key=lambda loaded: -loaded.used_at)
+        return [loaded.model for loaded in latest]
+
+    def has_space(self, model: ServedModel) -> bool:
+        """Whether a model can be loaded without another making room."""
+        return self._budget_bytes is None or self.used_bytes + model.memory_bytes <= self._budget_bytes
+
+    def treat(self, model: ServedModel, care: Care) -> None:
+        """Treat a model so from now on."""
+        self._cares[id(model)] = care
+
+    def _care(self, model: ServedModel) -> Care:
+        return self._cares.get(id(model), _USUAL)
 
     async def load(self, model: ServedModel, announce: Callable[[], None]) -> None:
         """Begin to load a model; raises as `using` does."""
@@ -99,8 +135,15 @@ class EngineRoom:
     async def drop(self, model: ServedModel) -> None:
         """Unload a model, whoever uses it."""
         async with self._changing:
-            self._kept.discard(id(model))
+            self._cares.pop(id(model), None)
             await self._unload(model)
+
+    async def release(self, model: ServedModel) -> bool:
+        """Unload a model, unless it is kept or used; says whether it takes no memory now."""
+        async with self._changing:
+            if loaded := next((idle for idle in self._idle() if idle.model is model), None):
+                await self._unload(loaded.model)
+            return not self.is_loaded(model)
 
     def is_used(self, model: ServedModel) -> bool:
         """Whether it is answering a request."""
@@ -110,9 +153,10 @@ class EngineRoom:
     async def tidy(self) -> None:
         """Unload what nobody has used for the time of keeping alive."""
         async with self._changing:
-            oldest = self._clock.monotonic() - self._keep_alive_s
+            now = self._clock.monotonic()
             for idle in self._idle():
-                if idle.used_at <= oldest:
+                keep_alive_s = self._care(idle.model).keep_alive_s
+                if now - idle.used_at >= (self._keep_alive_s if keep_alive_s is None else keep_alive_s):
                     await self._unload(idle.model)
 
     async def _load(self, model: ServedModel, announce: Callable[[], None]) -> Loaded:
@@ -126,6 +170,7 @@ class EngineRoom:
             loaded = self._loaded[id(model)] = Loaded(model, self._clock.monotonic())
             log.info("model_loading", model=model.name, memory_bytes=model.memory_bytes)
             await model.engine.start(announce)
+            self.on_change()
         return loaded
 
     async def _make_room(self, model: ServedModel) -> None:
@@ -152,14 +197,15 @@ class EngineRoom:
                 await self._unload(loaded.model)
 
     def _idle(self) -> list[Loaded]:
-        """What may be unloaded, used longest ago first."""
-        idle = [loaded for key, loaded in self._loaded.items() if not loaded.requests and key not in self._kept]
-        return sorted(idle, key=lambda loaded: loaded.used_at)
+        """What may be unloaded: the lowest rank first, and in it what was used longest ago."""
+        idle = [loaded for loaded in self._loaded.values() if not loaded.requests and not self._care(loaded.model).kept]
+        return sorted(idle, key=lambda loaded: (self._care(loaded.model).rank, loaded.used_at))
 
     async def _unload(self, model: ServedModel) -> None:
         if self._loaded.pop(id(model), None) is not None and model.engine is not None:
             log.info("model_unloaded", model=model.name)
             await model.engine.stop()
+            self.on_change()
 
 
 def _gigabytes(count: int) -> str:

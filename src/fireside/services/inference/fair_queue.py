@@ -95,6 +95,13 @@ class FairQueue:
         self._running: dict[Ticket, float] = {}
         self._joined = 0
         self._usual_s = _FIRST_GUESS_S
+        self.joined_at_s = 0.0
+        """When somebody joined last."""
+
+    @property
+    def busy(self) -> int:
+        """How many requests are here, waiting or not."""
+        return len(self._running) + len(self._waiting)
 
     def join(self, user: Hashable, priority: ChatPriority = "interactive") -> Ticket:
         """Stand in line; use what comes back as a context and `wait` in it.
@@ -109,6 +116,7 @@ class FairQueue:
                 retry_after_s=max(1, round(self._usual_s)),
             )
         self._joined += 1
+        self.joined_at_s = self._clock.monotonic()
         ticket = Ticket(self, user, _ORDER[priority], self._joined)
         if user not in self._users:
             self._users[user] = _User(min((known.used_s for known in self._users.values()), default=0.0))

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import structlog
@@ -13,9 +12,13 @@ from fireside.contracts.explore import SHELF, InstalledModel, ModelRule, Shelf
 from fireside.contracts.inference import ModelReady
 from fireside.core.errors import FiresideError
 from fireside.core.identity import Identity, service_identity
+from fireside.core.tasks import end
 from fireside.runtime.context import Context
-from fireside.services.inference.engine_room import EngineRoom
+from fireside.runtime.durable.wakeups import wait_at_most
+from fireside.services.inference.engine_room import Care, EngineRoom
 from fireside.services.inference.model import Catalogue, ServedModel
+from fireside.services.inference.provider_shelf import ProviderShelf, retire
+from fireside.services.inference.warm_start import Seen, WarmStart
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -23,47 +26,39 @@ _LOOK_S = 30.0
 _RETRY_S = 1.0
 _DRAIN_S = 60.0
 _DRAIN_LOOK_S = 0.1
-_SPEED_SHARE = 0.2
+_RANKS = {"low": -1, "normal": 0, "high": 1}
 
 MakeInstalled = Callable[[InstalledModel], ServedModel]
-
-
-@dataclass(slots=True)
-class Seen:
-    """What was seen of a model: `tokens_per_s` is an average in which later answers count more."""
-
-    answers: int = 0
-    tokens_per_s: float | None = None
-
-    def note(self, tokens: int, seconds: float) -> None:
-        """Note an answer of so many tokens that took so long from its first one."""
-        self.answers += 1
-        if tokens > 1 and seconds > 0:
-            speed = (tokens - 1) / seconds
-            known = speed if self.tokens_per_s is None else self.tokens_per_s
-            self.tokens_per_s = known + _SPEED_SHARE * (speed - known)
 
 
 class Serving:
     """The models of a node. Without `make_installed`, those of the settings, for everybody."""
 
-    def __init__(self, configured: Catalogue, make_installed: MakeInstalled | None, room: EngineRoom) -> None:
-        """Serve the models of the settings, and what `make_installed` makes of installed ones, loaded in the room."""
-        self._configured, self._make, self._room = configured, make_installed, room
+    def __init__(
+        self,
+        configured: Catalogue,
+        make_installed: MakeInstalled | None,
+        room: EngineRoom,
+        warm_start: WarmStart,
+        providers: ProviderShelf | None = None,
+    ) -> None:
+        """Serve the models of the settings, what `make_installed` makes of installed ones, and those of providers."""
+        self._configured, self._make, self._room, self.providers = configured, make_installed, room, providers
         self._shelf: Shelf | None = None
         self._rules: Mapping[str, ModelRule] = {}
         self._installed: dict[str, tuple[InstalledModel, ServedModel]] = {}
-        self._default: str | None = None
         self._announce: Callable[[str], None] = lambda _: None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
-        self.seen: dict[str, Seen] = {}
+        self._warm_start = warm_start
+        room.on_change = self.look_again
 
     @property
     def every(self) -> tuple[ServedModel, ...]:
-        """All models: those of the settings, then those that are installed."""
-        return (*self._configured.models, *(model for _, model in self._installed.values()))
+        """All models: those of the settings, those that are installed, those of providers that are kept."""
+        kept = self.providers.models if self.providers is not None else ()
+        return (*self._configured.models, *(model for _, model in self._installed.values()), *kept)
 
     @property
     def loaded(self) -> list[ServedModel]:
@@ -72,19 +67,18 @@ class Serving:
 
     async def start(self, context: Context) -> None:
         """Begin to load engines, and to follow what is said about models."""
+        await self._warm_start.recall()
         detached = context.detached()
         self._announce = lambda name: self._spawn(detached.broadcast(ModelReady(name=name)))
         for model in self._configured.models:
-            await self._keep_loaded(model)
+            self._room.treat(model, Care(kept=model.engine is not None))
+            await self._try_to_load(model)
         if self._make is not None:
             self._spawn(self._follow(context))
 
     async def stop(self) -> None:
         """Stop engines and let go of connections."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
         for model in self.every:
             await self._close(model)
 
@@ -106,12 +100,33 @@ class Serving:
             await self._refresh(context)
         allowed = [model for model in self.every if self._may_use(context.identity, model.name)]
         allowed.sort(key=lambda model: not self._rule(model.name).is_default)  # the others stay in their order
-        named_only = frozenset(model.name for key, (_, model) in self._installed.items() if key != self._default)
-        return Catalogue(tuple(allowed), named_only)
+        chains = self._shelf.chains if self._shelf is not None else {}
+        return Catalogue(tuple(allowed), self._named_only(), chains)
+
+    def seen(self, model: ServedModel) -> Seen:
+        """What was seen of a model."""
+        return self._warm_start.seen.setdefault(model.name.lower(), Seen())
+
+    async def load(self, model: ServedModel) -> None:
+        """Begin to load a model; raises as `EngineRoom.using` does."""
+        if model.engine is not None:
+            await self._room.load(model, partial(self._announce, model.name))
+
+    async def release(self, model: ServedModel) -> bool:
+        """Unload a model unless it is kept or used; says whether it takes no memory now."""
+        return await self._room.release(model)
 
     def using(self, model: ServedModel) -> AbstractAsyncContextManager[None]:
         """Have a model loaded, and kept from being unloaded meanwhile; raises as `EngineRoom.using` does."""
         return self._room.using(model, partial(self._announce, model.name))
+
+    def _named_only(self) -> frozenset[str]:
+        """Models that would have to be loaded, and those of providers: nothing goes there unless somebody says so."""
+        names = {model.name for key, (_, model) in self._installed.items() if not self._rule(key).is_default}
+        if self.providers is not None:
+            elsewhere = {model.name for model in self.providers.models if not self._rule(model.name).is_default}
+            names |= elsewhere - {model.name for model in self._configured.models}
+        return frozenset(names)
 
     def _is_known(self, name: str | None) -> bool:
         return name is None or any(model.name == name for model in self.every)
@@ -132,10 +147,11 @@ class Serving:
             except FiresideError as error:
                 log.info("model_rules_not_read", code=error.code)
                 wait_s = _RETRY_S
+            else:
+                await self._load_again()
             await self._room.tidy()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
+            await self._warm_start.note(model.name.lower() for model in self._room.by_use())
+            await wait_at_most(self._wake, wait_s)
 
     async def _refresh(self, context: Context) -> None:
         async with self._changing:
@@ -144,6 +160,8 @@ class Serving:
             self._rules = {rule.name.lower(): rule for rule in shelf.rules}
             self._shelf = shelf
             self._take_over(shelf)
+            for connected in self.providers.take_over(shelf.providers) if self.providers is not None else ():
+                self._spawn(retire(connected))
             await self._choose()
 
     def _take_over(self, shelf: Shelf) -> None:
@@ -160,24 +178,26 @@ class Serving:
                 self._installed[key] = (model, self._make(model))
 
     async def _choose(self) -> None:
-        """Keep the default loaded, when it is an installed model; the one before it may be unloaded again."""
-        rules = self._rules.items()
-        default = next(
-            (key for key, rule in rules if rule.is_default and rule.enabled and key in self._installed), None
-        )
-        for key, (_, model) in self._installed.items():
-            if key != default:
-                self._room.keep(model, kept=False)
-        self._default = default
-        if default is not None:
-            await self._keep_loaded(self._installed[default][1])
+        """Keep the installed models that are pinned or the default, the default first; others may be unloaded."""
+        rules = {key: self._rule(key) for key in self._installed}
+        kept = [key for key, rule in rules.items() if rule.enabled and (rule.is_default or rule.run.pinned)]
+        for key, rule in rules.items():
+            care = Care(kept=key in kept, keep_alive_s=rule.run.keep_alive_s, rank=_RANKS[rule.run.priority])
+            self._room.treat(self._installed[key][1], care)
+        for key in sorted(kept, key=lambda key: not rules[key].is_default):
+            await self._try_to_load(self._installed[key][1])
 
-    async def _keep_loaded(self, model: ServedModel) -> None:
-        if model.engine is None:
-            return
-        self._room.keep(model)
+    async def _load_again(self) -> None:
+        """Load what was loaded before the start, as far as there is memory; once."""
+        keys, self._warm_start.loaded = self._warm_start.loaded, []
+        for key in keys:
+            _, model = self._installed.get(key, (None, None))
+            if model is not None and self._rule(key).enabled and self._room.has_space(model):
+                await self._try_to_load(model)
+
+    async def _try_to_load(self, model: ServedModel) -> None:
         try:
-            await self._room.load(model, partial(self._announce, model.name))
+            await self.load(model)
         except FiresideError as error:
             log.warning("model_not_loaded", model=model.name, reason=error.message)
 

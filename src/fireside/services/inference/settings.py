@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fireside.contracts.inference import AnswerStyle
-from fireside.services.inference.addresses import ServerUrl
+from fireside.contracts.model_addresses import ServerUrl
 
 ModelApi = Literal["openai", "azure", "gemini", "anthropic"]
 
@@ -29,6 +29,8 @@ class ModelServerSettings(BaseModel):
     parallel: int | None = Field(
         default=None, gt=0, description="How many requests it gets at once; any number if null."
     )
+    first_word_s: float = Field(default=45.0, gt=0, description="Longest wait for the first word of an answer, in s.")
+    answer_s: float = Field(default=300.0, gt=0, description="Longest time for a whole answer, in s.")
 
 
 class InferenceSettings(BaseSettings):

@@ -7,6 +7,7 @@ from fireside.contracts.answer import AnswerEvent, Step, Token, Turn
 from fireside.contracts.inference import Chat, ChatEnd, ChatMessage
 from fireside.contracts.think import Intent
 from fireside.core.errors import FiresideError
+from fireside.runtime.metering import LimitExceededError
 from fireside.services.respond.budget import ContextBudget, fit_context
 from fireside.services.respond.model_stream import model_stream
 from fireside.services.respond.phrases import PhraseName, phrase
@@ -53,6 +54,8 @@ async def chat(task: AnswerTask) -> AsyncGenerator[AnswerEvent]:
                 else:
                     text += item.text
                     yield Token(text=item.text)
+    except LimitExceededError:
+        raise
     except FiresideError:
         if text:
             raise

@@ -48,7 +48,9 @@ class AnswerTask:
     def note_fallback(self, end: ChatEnd | None) -> None:
         """Note it when another model than the one asked for has answered."""
         if end is not None and end.fallback:
-            self.degraded.append(f"The model asked for was not available; {end.model} answered instead.")
+            wanted = end.instead_of or "The model asked for"
+            reason = f" ({end.reason})" if end.reason else ""
+            self.degraded.append(f"{wanted} did not answer{reason}; {end.model} answered instead.")
 
 
 @dataclass(frozen=True, slots=True)

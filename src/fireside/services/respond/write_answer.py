@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fireside.contracts.answer import AnswerEvent, Claim, Passage, Source, Sources, Span, Step, Token
 from fireside.contracts.inference import Chat, ChatEnd
 from fireside.core.errors import FiresideError
+from fireside.runtime.metering import LimitExceededError
 from fireside.services.respond.attribution import AttributedSentence, attribute
 from fireside.services.respond.budget import ContextBudget, FittedContext, fit_context
 from fireside.services.respond.grounding import nearest_range
@@ -65,6 +66,8 @@ async def _checked(task: AnswerTask, fitted: FittedContext, written: _Written) -
                     continue
                 for token in _check(task, fitted.passages, piece, written):
                     yield token
+    except LimitExceededError:
+        raise
     except FiresideError:
         written.broke_off = True
         task.degraded.append("The model broke off before the end of its answer.")

@@ -12,6 +12,7 @@ from fireside.contracts.vectors import (
     DELETE,
     DROP,
     GENERATIONS,
+    MISSING,
     PREPARE,
     SEARCH,
     UPSERT,
@@ -20,9 +21,11 @@ from fireside.contracts.vectors import (
     ChunkCount,
     CountChunks,
     DeleteChunks,
+    FindMissing,
     GenerationName,
     IndexedChunk,
     IndexGenerations,
+    MissingChunks,
     PrepareGeneration,
     SearchChunks,
     SearchScope,
@@ -89,12 +92,17 @@ class VectorsService(Service):
         """Find chunks by meaning, by words, or both.
 
         Raises:
+            UnknownGenerationError: There is no such generation.
             VectorShapeError: The query's vector has another length than the index was made for.
         """
         vector = read_vectors(request.vector)
         words = query_keywords(request.text)
         query = IndexQuery(
-            scope=_scope(request.scope), vector=vector[0] if len(vector) else None, words=words, limit=request.limit
+            scope=_scope(request.scope),
+            vector=vector[0] if len(vector) else None,
+            words=words,
+            limit=request.limit,
+            generation=request.generation,
         )
         spread = math.sqrt(max(1.0, float(words.weights.sum())))
         return Candidates(
@@ -114,6 +122,16 @@ class VectorsService(Service):
         """How many chunks a generation has in a scope."""
         scope = Scope() if request.scope is None else _scope(request.scope)
         return ChunkCount(count=await self._index.count(scope, generation=request.generation))
+
+    @action(MISSING)
+    async def missing(self, context: Context, request: FindMissing) -> MissingChunks:  # noqa: ARG002
+        """Which of these chunks a generation does not hold.
+
+        Raises:
+            UnknownGenerationError: There is no such generation.
+        """
+        lacking = await self._index.missing(request.chunk_ids, generation=request.generation)
+        return MissingChunks(chunk_ids=tuple(lacking))
 
     @action(GENERATIONS)
     async def generations(self, context: Context, request: Nothing) -> IndexGenerations:  # noqa: ARG002

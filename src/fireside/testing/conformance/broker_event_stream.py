@@ -84,6 +84,27 @@ class BrokerEventStreamConformance(EventStreamConformance):
         for account in accounts:
             self._assert_first_arrivals_in_order(event.sequence for event in taken if event.aggregate_id == account)
 
+    async def test_what_a_member_refuses_while_it_leaves_goes_to_another(
+        self, stream: EventStream, connect: Connect
+    ) -> None:
+        """It leaves in any moment of giving back what it has just refused."""
+        publisher, other = Publisher(stream), await connect()
+        for steps in range(12):
+            refused, staying = asyncio.Event(), Collector()
+
+            async def refuse(_events: Sequence[EventEnvelope], refused: asyncio.Event = refused) -> None:
+                refused.set()
+                raise EventStreamError("not now")
+
+            member = await stream.subscribe(f"readers-{steps}", frozenset({TOPIC}), refuse)
+            await publisher.publish(envelope(steps))
+            await refused.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await member.close()
+            await other.subscribe(f"readers-{steps}", frozenset({TOPIC}), staying.receive)
+            await self._until(lambda staying=staying, last=steps: last in staying.sequences)
+
     async def test_what_is_no_fact_is_put_aside_and_holds_up_nothing(self, stream: EventStream, inject: Inject) -> None:
         collector, publisher = Collector(), Publisher(stream)
         await stream.subscribe("readers", frozenset({TOPIC}), collector.receive)

@@ -21,7 +21,7 @@ class EmbedderConformance:
         together = await embedder.embed(texts)
         alone = np.concatenate([await embedder.embed([text]) for text in texts])
 
-        assert together.shape == (3, embedder.dimensions)
+        assert together.shape == (3, embedder.facts.dimensions)
         assert together.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
         assert (together * alone).sum(axis=1).min() > 0.995
@@ -32,7 +32,7 @@ class EmbedderConformance:
         assert leave @ vacation > leave @ printer + 0.1
 
     async def test_no_texts_give_no_vectors(self, embedder: Embedder) -> None:
-        assert (await embedder.embed([])).shape == (0, embedder.dimensions)
+        assert (await embedder.embed([])).shape == (0, embedder.facts.dimensions)
 
     @pytest.mark.parametrize(
         "text",
@@ -42,7 +42,7 @@ class EmbedderConformance:
     async def test_any_text_has_a_vector(self, embedder: Embedder, text: str) -> None:
         vectors = await embedder.embed([text])
 
-        assert vectors.shape == (1, embedder.dimensions)
+        assert vectors.shape == (1, embedder.facts.dimensions)
         assert np.isfinite(vectors).all()
 
     async def test_many_callers_at_once_each_get_their_own_vectors(self, embedder: Embedder) -> None:
@@ -62,7 +62,7 @@ class EmbedderConformance:
 
         doomed.cancel()
 
-        assert (await kept).shape == (1, embedder.dimensions)
+        assert (await kept).shape == (1, embedder.facts.dimensions)
         with pytest.raises(asyncio.CancelledError):
             await doomed
 
@@ -72,9 +72,10 @@ class EmbedderConformance:
         assert embedder.ready
 
     async def test_it_names_itself_and_its_limits(self, embedder: Embedder) -> None:
-        assert embedder.name
-        assert embedder.dimensions > 0
-        assert embedder.max_tokens > 0
+        assert embedder.facts.name
+        assert embedder.facts.full_name.startswith(embedder.facts.name)
+        assert embedder.facts.dimensions > 0
+        assert embedder.facts.max_tokens > 0
 
     async def test_after_closing_it_says_so_and_closing_again_is_fine(self, embedder: Embedder) -> None:
         await embedder.embed([_LEAVE])

@@ -12,17 +12,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from fireside.core.errors import InvalidInputError
 from fireside.ports.vector_index import (
-    ActiveGenerationError,
     IndexQuery,
     IndexState,
     IndexUnavailableError,
     Scope,
-    UnknownGenerationError,
     VectorIndex,
     VectorShapeError,
 )
+from fireside.testing.conformance.index_generations import GenerationsConformance
 from fireside.testing.conformance.vector_points import (
     EVERYWHERE,
     MINE,
@@ -38,7 +36,7 @@ from fireside.testing.conformance.vector_points import (
 )
 
 
-class VectorIndexConformance:
+class VectorIndexConformance(GenerationsConformance):
     """Behaviour of `VectorIndex`."""
 
     @pytest.fixture(autouse=True)
@@ -204,59 +202,6 @@ class VectorIndexConformance:
             await index.upsert([point(1, vector)])
         with pytest.raises(VectorShapeError):
             await index.search(IndexQuery(EVERYWHERE, vector=vector))
-
-    async def test_a_second_generation_is_filled_beside_the_first_and_then_searched(self, index: VectorIndex) -> None:
-        await index.upsert([point(1, direction(0), terms={1: 1.0})])
-        half = np.full(4, 0.5, dtype=np.float32)
-        await index.create("second", dimensions=4)
-        await index.upsert([point(2, half)], generation="second")
-        assert numbers(await by_meaning(index, direction(0))) == {1}
-
-        await index.activate("second")
-
-        assert numbers(await by_meaning(index, half)) == {2}
-        assert (await index.dimensions("first"), await index.dimensions()) == (D, 4)
-        assert await index.count(EVERYWHERE, generation="first") == 1
-        await index.drop("first")
-        assert await index.state() == IndexState(("second",), "second")
-
-    async def test_deleting_reaches_every_generation(self, index: VectorIndex) -> None:
-        await index.create("second", dimensions=D)
-        for name in ("first", "second"):
-            await index.upsert([point(n, direction(0), document=n) for n in (1, 2, 3)], generation=name)
-
-        await index.delete([UUID(int=1)])
-        await index.delete_in(Scope(document_ids=frozenset({UUID(int=1002)})))
-
-        assert await index.count(EVERYWHERE, generation="first") == 1
-        assert await index.count(EVERYWHERE, generation="second") == 1
-
-    async def test_making_a_generation_twice_changes_nothing_and_its_size_is_fixed(self, index: VectorIndex) -> None:
-        await index.upsert([point(1, direction(0))])
-
-        await index.create("first", dimensions=D)
-
-        assert await index.count(EVERYWHERE) == 1
-        with pytest.raises(VectorShapeError):
-            await index.create("first", dimensions=D + 1)
-
-    @pytest.mark.parametrize("name", ["", "Upper", "a/b", "../up", "a b", ".hidden", "x" * 101])
-    async def test_bad_names_of_generations_are_refused(self, index: VectorIndex, name: str) -> None:
-        with pytest.raises(InvalidInputError):
-            await index.create(name, dimensions=D)
-
-    async def test_unknown_and_active_generations_are_guarded(self, index: VectorIndex) -> None:
-        with pytest.raises(UnknownGenerationError):
-            await index.activate("absent")
-        with pytest.raises(UnknownGenerationError):
-            await index.upsert([point(1, direction(0))], generation="absent")
-        with pytest.raises(ActiveGenerationError):
-            await index.drop("first")
-        with pytest.raises(UnknownGenerationError):
-            await index.dimensions("absent")
-        await index.drop("absent")
-
-        assert await index.state() == IndexState(("first",), "first")
 
     async def test_after_closing_it_is_unavailable_and_closing_again_is_fine(self, index: VectorIndex) -> None:
         await index.aclose()

@@ -80,6 +80,17 @@ async def count(session: AsyncSession, document_id: UUID, version: int) -> int:
     return int((await session.execute(query)).scalar_one())
 
 
+async def served_ids(session: AsyncSession, document_ids: Ids[UUID]) -> dict[UUID, UUID]:
+    """The passages of documents that are served, each with its document."""
+    served = documents.c.id == chunks.c.document_id, documents.c.live_version == chunks.c.version
+    query = (
+        select(chunks.c.id, chunks.c.document_id)
+        .join(documents, and_(*served))
+        .where(chunks.c.document_id.in_(document_ids), documents.c.deleted_at.is_(None))
+    )
+    return {row.id: row.document_id for row in await session.execute(query)}
+
+
 async def outdated(session: AsyncSession, document_id: UUID, *, limit: int) -> list[UUID]:
     """Passages of versions that are neither served nor being prepared."""
     query = (

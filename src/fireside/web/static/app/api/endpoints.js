@@ -15,6 +15,12 @@ export const account = {
   register: (details) => call("POST", v1`/auth/register`, { body: details }),
   me: () => call("GET", v1`/auth/me`),
   signOut: () => send("POST", v1`/auth/logout`),
+  people: () => listAll(v1`/admin/users` + "?limit=100"),
+};
+
+export const usage = {
+  own: (by) => call("GET", v1`/usage` + query({ group_by: by })),
+  everybody: (by) => call("GET", v1`/admin/usage` + query({ group_by: by })),
 };
 
 export const conversations = {
@@ -49,6 +55,15 @@ export const documents = {
 };
 
 export const models = { list: () => call("GET", v1`/models` + "?limit=100") };
+
+export const providers = {
+  list: () => call("GET", v1`/providers`),
+  save: (provider) => call("PUT", v1`/providers`, { body: provider }),
+  test: (provider) => call("POST", v1`/providers/test`, { body: provider }),
+  remove: (name) => send("DELETE", v1`/providers/${name}`),
+  roles: () => call("GET", v1`/roles-to-models`),
+  saveRoles: (roles) => call("PUT", v1`/roles-to-models`, { body: { roles } }),
+};
 
 export const jobs = {
   get: (id) => call("GET", v1`/jobs/${id}`),

@@ -53,6 +53,21 @@ export function bytes(count) {
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
+/** A count as people read it: 12,345. */
+export const amount = (count) => count.toLocaleString("en", { maximumFractionDigits: 0 });
+
+/** Money with as many digits as tell something: small costs have more. */
+export const money = (value, currency) =>
+  value.toLocaleString("en", { style: "currency", currency, ...(value && value < 1 ? { maximumSignificantDigits: 2 } : {}) });
+
+/** When something begins that lies ahead: "at 14:00" today, "on 3 March at 02:00" later. */
+export function until(time, now = Date.now()) {
+  const date = new Date(time);
+  const clock = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (daysBetween(date, now) === 0) return `at ${clock}`;
+  return `on ${date.toLocaleDateString("en-GB", { day: "numeric", month: "long" })} at ${clock}`;
+}
+
 const DAY_MS = 86_400_000;
 
 /** "just now", "5 min ago", "14:05", "yesterday", "3 Mar", "3 Mar 2024". */

@@ -13,6 +13,7 @@ import { Home } from "./home.js";
 import { Icon, Mark } from "./icons.js";
 import { Menu } from "./menu.js";
 import { Preview } from "./preview.js";
+import { Providers } from "./providers.js";
 import { conversationActions, Sidebar } from "./sidebar.js";
 import { SetUp, SignIn } from "./sign-in.js";
 import { Thread } from "./thread.js";
@@ -68,6 +69,7 @@ function Inside({ at }) {
         <main id="main" tabindex="-1">
           ${at.name === "conversation" ? html`<${Thread} id=${at.id} />` : null}
           ${at.name === "documents" ? html`<${Documents} id=${at.id} />` : null}
+          ${at.name === "providers" ? html`<${Providers} />` : null}
           ${["home", "setup"].includes(at.name) ? html`<${Home} />` : null}
         </main>
         <${Uploads} />
@@ -81,7 +83,7 @@ function Inside({ at }) {
 
 function pageTitle(at) {
   if (at.name === "conversation") return `${titleOf(conversation(at.id))} – Fireside`;
-  return at.name === "documents" ? "Documents – Fireside" : "Fireside";
+  return { documents: "Documents – Fireside", providers: "Providers – Fireside" }[at.name] ?? "Fireside";
 }
 
 function TopBar({ at }) {

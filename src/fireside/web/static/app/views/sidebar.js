@@ -15,12 +15,13 @@ import {
 } from "../state/conversations.js";
 import { drawerOpen, sidebar, theme } from "../state/preferences.js";
 import { route, go } from "../state/route.js";
-import { signOut, user } from "../state/session.js";
+import { may, signOut, user } from "../state/session.js";
 import { period } from "../text/wording.js";
 import { confirm, prompt } from "./dialog.js";
 import { Icon, Mark } from "./icons.js";
 import { Menu, moveFocus } from "./menu.js";
 import { showKeys } from "./keys.js";
+import { showUsage } from "./usage.js";
 
 const focusable = signal(null);
 
@@ -196,6 +197,8 @@ function PersonMenu() {
       checked: theme.value === value,
       run: () => (theme.value = value),
     })),
+    { label: "Usage and limits", icon: "scale", run: showUsage },
+    ...(may("admin:read") ? [{ label: "Providers of models", icon: "settings", run: () => go("/providers") }] : []),
     { label: "Keyboard", icon: "keyboard", run: showKeys },
     { label: "Sign out", icon: "log-out", run: signOut },
   ];

@@ -17,8 +17,15 @@ from fireside.ports.conversation_records import ConversationRecord, EventBatch, 
 from fireside.ports.conversation_store import Cause, DuplicateIdError, Fact
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, UnitOfWork
-from fireside.services.chat.reading import SqlReads
-from fireside.services.chat.rows import batch_row, conversation_row, feedback_row, joined_words, message_row, tag_rows
+from fireside.services.chat.repository.reading import SqlReads
+from fireside.services.chat.repository.rows import (
+    batch_row,
+    conversation_row,
+    feedback_row,
+    joined_words,
+    message_row,
+    tag_rows,
+)
 from fireside.services.chat.tables import (
     answer_events,
     conversation_tags,

@@ -18,7 +18,7 @@ from fireside.ports.conversation_records import (
     MessageRecord,
     WordHit,
 )
-from fireside.services.chat.rows import batch_from, conversation_from, message_from
+from fireside.services.chat.repository.rows import batch_from, conversation_from, message_from
 from fireside.services.chat.tables import (
     answer_events,
     conversation_tags,

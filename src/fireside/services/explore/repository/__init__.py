@@ -10,6 +10,7 @@ from sqlalchemy import Row, Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from fireside.contracts.explore import RunOptions
 from fireside.core.ids import JobId
 from fireside.services.explore.model import StoredModel, StoredRule, name_key
 from fireside.services.explore.tables import files, models, pauses, rules
@@ -91,6 +92,7 @@ async def put_rule(session: AsyncSession, rule: StoredRule, *, now: datetime) ->
         "roles": None if rule.roles is None else _packed(rule.roles),
         "tags": None if rule.tags is None else _packed(rule.tags),
         "is_default": rule.is_default,
+        "run": rule.run.model_dump_json(exclude_defaults=True),
         "updated_at": now,
     }
     key = name_key(rule.name)
@@ -136,6 +138,7 @@ def _rule(row: Row[Any]) -> StoredRule:
         roles=None if row.roles is None else _unpacked(row.roles),
         tags=None if row.tags is None else _unpacked(row.tags),
         is_default=row.is_default,
+        run=RunOptions.model_validate_json(row.run or "{}"),
     )
 
 

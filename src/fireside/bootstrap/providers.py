@@ -1,0 +1,162 @@
+"""Providers of models: what speaks to which kind, how one is connected, and those that stand in the settings."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from fireside.adapters.language_model.anthropic import AnthropicServer
+from fireside.adapters.language_model.model_server import Endpoint, ModelServer
+from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
+from fireside.contracts.providers import (
+    ProviderKind,
+    ProviderLimits,
+    ProviderView,
+    ServedProvider,
+    key_place,
+)
+from fireside.core.clock import Clock
+from fireside.ports.secret_box import SecretBox
+from fireside.runtime.metrics import Metrics
+from fireside.services.inference.fair_queue import FairQueue
+from fireside.services.inference.guarded_server import GuardedServer
+from fireside.services.inference.model import ServedModel
+from fireside.services.inference.provider_line import ProviderLine
+from fireside.services.inference.provider_shelf import Connected, ProviderShelf
+from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
+
+Locate = Callable[[], Awaitable[Endpoint]]
+
+_AZURE_ROOT, _GEMINI_ROOT, _ROOT = "/openai/v1", "/v1beta/openai", "/v1"
+_SERVERS: dict[ProviderKind, Callable[[Locate], ModelServer]] = {
+    "azure": partial(OpenAICompatibleServer, variant=AZURE),
+    "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
+    "anthropic": AnthropicServer,
+}
+"""What speaks to a kind of its own; all others speak OpenAI's API."""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """Connects providers.
+
+    Attributes:
+        settings: How many requests may wait for one.
+        box: Opens their keys.
+        clock: Measures.
+        metrics: Where to count.
+        node_id: Of this node.
+    """
+
+    settings: InferenceSettings
+    box: SecretBox
+    clock: Clock
+    metrics: Metrics
+    node_id: str = ""
+
+    def connect(self, provider: ServedProvider) -> Connected:
+        """Connect a provider that is kept.
+
+        Raises:
+            SecretUnreadableError: Its key cannot be opened on this node.
+        """
+        key = ""
+        if provider.sealed_key:
+            key = self.box.open(provider.sealed_key, place=key_place(provider.name)).decode()
+        line = self._line(provider.name, provider, secrets=(key,))
+        servers = tuple(_server(provider.kind, str(url), key) for url in provider.urls)
+        models = tuple(
+            self._model(name, server, queue, line, provider)
+            for server, queue in [(server, self._queue(provider.parallel)) for server in servers]
+            for name in provider.models
+        )
+        return Connected(line, servers, models)
+
+    def connect_fixed(self) -> tuple[ProviderShelf, list[ServedModel]]:
+        """Connect the providers of the settings."""
+        fixed: dict[str, Connected] = {}
+        shown: list[ProviderView] = []
+        for server in self.settings.servers:
+            name = _free_name(server.name or server.models[0], fixed)
+            line = self._line(name, _limits(server), secrets=(server.api_key.get_secret_value(),))
+            connection = _SERVERS.get(server.api, OpenAICompatibleServer)(self._locate(server))
+            queue = self._queue(server.parallel)
+            models = tuple(self._model(model, connection, queue, line, server) for model in server.models)
+            fixed[name] = Connected(line, (connection,), models)
+            shown.append(_shown(name, server))
+        served = [model for connected in fixed.values() for model in connected.models]
+        return ProviderShelf(fixed, shown, self.connect, node_id=self.node_id), served
+
+    def _locate(self, server: ModelServerSettings) -> Locate:
+        async def locate() -> Endpoint:
+            urls = self.settings.urls
+            moved = (urls[name] for name in (server.name, *server.models) if name in urls)
+            return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
+
+        return locate
+
+    def _line(self, name: str, limits: ProviderLimits, *, secrets: Sequence[str]) -> ProviderLine:
+        return ProviderLine(name, limits=limits, clock=self.clock, metrics=self.metrics, secrets=secrets)
+
+    def _queue(self, places: int | None) -> FairQueue:
+        return FairQueue(places=places, most_waiting=self.settings.max_waiting, clock=self.clock)
+
+    def _model(
+        self,
+        name: str,
+        server: ModelServer,
+        queue: FairQueue,
+        line: ProviderLine,
+        facts: ServedProvider | ModelServerSettings,
+    ) -> ServedModel:
+        return ServedModel(
+            name=name,
+            upstream_name=name,
+            server=GuardedServer(server, line, name),
+            queue=queue,
+            answer_style=facts.answer_style,
+            context_tokens=facts.context_tokens,
+            line=line,
+        )
+
+
+def _server(kind: ProviderKind, url: str, key: str) -> ModelServer:
+    """A server at an address, with or without the end that its API adds."""
+    base_url = url.rstrip("/")
+    for root in (_AZURE_ROOT, _GEMINI_ROOT, _ROOT):
+        base_url = base_url.removesuffix(root) if root == _ROOT or kind in {"azure", "gemini"} else base_url
+
+    async def locate() -> Endpoint:
+        return Endpoint(base_url, key)
+
+    return _SERVERS.get(kind, OpenAICompatibleServer)(locate)
+
+
+def _shown(name: str, server: ModelServerSettings) -> ProviderView:
+    kind: ProviderKind = "compatible" if server.api == "openai" else server.api
+    return ProviderView.model_construct(
+        name=name,
+        kind=kind,
+        urls=(server.url,),
+        models=server.models,
+        answer_style=server.answer_style,
+        fixed=True,
+        has_key=bool(server.api_key.get_secret_value()),
+        **_limits(server).model_dump(),
+    )
+
+
+def _limits(server: ModelServerSettings) -> ProviderLimits:
+    return ProviderLimits(
+        parallel=server.parallel,
+        first_word_s=server.first_word_s,
+        answer_s=server.answer_s,
+        context_tokens=server.context_tokens,
+    )
+
+
+def _free_name(wanted: str, taken: Iterable[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

@@ -1,0 +1,134 @@
+"""What calls of models used: recorded per hour by whoever calls them, summed for people and for limits.
+
+A request is one call of a model; an answer from documents may take several. Costs are whole billionths of the currency
+inside, so that sums are exact, and numbers of the currency where people read them.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from fireside.contracts.base import INTERNAL, SIGNED_IN, Action, Contract, Nothing
+from fireside.contracts.permissions import ADMIN_READ
+
+LimitScope = Literal["all", "user", "role", "member", "key"]
+LimitUnit = Literal["requests", "tokens", "cost"]
+LimitWindow = Literal["hour", "day", "month"]
+GroupBy = Literal["user", "model", "day", "key"]
+NANO = 1_000_000_000
+"""Billionths in one of the currency."""
+
+
+class UsageRow(Contract):
+    """What was used in one hour (UTC) by one user with one credential of one model; empty texts stand for none.
+
+    `estimated` requests are those whose tokens the server did not tell, `unpriced` those of a model without a price.
+    """
+
+    hour: datetime
+    user_id: str = ""
+    roles: str = ""
+    api_key_id: str = ""
+    model: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_nano: int
+    estimated: int
+    unpriced: int
+
+
+class RecordUsage(Contract):
+    """Rows to add to those that are stored; a batch counts once, however often it is sent."""
+
+    batch: str
+    rows: tuple[UsageRow, ...] = Field(max_length=10_000)
+
+
+class UsageSum(Contract):
+    """Asks what was used since the beginning of an hour: by everybody, a user, those of a role, or with a key."""
+
+    scope: Literal["all", "user", "role", "key"]
+    who: str
+    model: str | None
+    unit: LimitUnit
+    since: datetime
+
+
+class UsageSums(Contract):
+    """Asks for several sums."""
+
+    items: tuple[UsageSum, ...]
+
+
+class UsedAmounts(Contract):
+    """Requests, tokens or billionths of the currency, one for each sum that was asked for."""
+
+    amounts: tuple[int, ...]
+
+
+class UsageQuery(Contract):
+    """Asks for usage between two moments, as whole hours; the last 30 days when it does not say."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    group_by: GroupBy = "model"
+
+
+class UsageItem(Contract):
+    """What one group used. `group` is the user's or key's id, the model's name or the day; empty for none."""
+
+    group: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: float
+    estimated_requests: int = 0
+    unpriced_requests: int = 0
+
+
+class UsageReport(Contract):
+    """Usage in groups, most requests first (days in order), and together."""
+
+    since: datetime
+    until: datetime
+    group_by: GroupBy
+    currency: str
+    items: tuple[UsageItem, ...]
+    total: UsageItem
+    next_cursor: str | None = None
+
+
+class LimitState(Contract):
+    """A limit that holds for the caller, and what is left of it.
+
+    `reserved` is held for calls under way; it counts as used until they end. `shared` tells that others use it too.
+    """
+
+    name: str
+    scope: LimitScope
+    who: str
+    model: str | None
+    unit: LimitUnit
+    window: LimitWindow
+    limit: float
+    used: float
+    reserved: float
+    remaining: float
+    resets_at: datetime
+    shared: bool
+
+
+class OwnUsage(UsageReport):
+    """One's own usage, and what is left."""
+
+    limits: tuple[LimitState, ...]
+
+
+RECORD = Action("usage.record", RecordUsage, Nothing, access=INTERNAL, idempotent=True)
+SUMS = Action("usage.sums", UsageSums, UsedAmounts, access=INTERNAL, idempotent=True)
+REPORT = Action("usage.report", UsageQuery, UsageReport, access=ADMIN_READ, idempotent=True)
+OWN = Action("usage.own", UsageQuery, OwnUsage, access=SIGNED_IN, idempotent=True)

@@ -1,0 +1,22 @@
+"""Counts what calls of models use, and keeps them within limits."""
+
+from fireside.runtime.metering.errors import LimitExceededError
+from fireside.runtime.metering.measured import Expected, Measured, Measures, Unmetered
+from fireside.runtime.metering.meter import Meter
+from fireside.runtime.metering.rules import Rules
+from fireside.runtime.metering.settings import Limit, MeteringSettings, Price
+from fireside.runtime.metering.shared_counters import SharedOrOwnCounters
+
+__all__ = [
+    "Expected",
+    "Limit",
+    "LimitExceededError",
+    "Measured",
+    "Measures",
+    "Meter",
+    "MeteringSettings",
+    "Price",
+    "Rules",
+    "SharedOrOwnCounters",
+    "Unmetered",
+]

@@ -1,0 +1,115 @@
+"""What was used since it was last written: gathered by hour, user, key and model, and sent to the service `usage`.
+
+Nobody waits for it. What is on its way has a name, so that it is stored once however often it has to be sent. A node
+that is killed loses what it gathered in its last quarter of a second; one that is stopped loses nothing.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+import structlog
+
+from fireside.contracts.answer import Usage
+from fireside.contracts.usage import RECORD, RecordUsage, UsageRow
+from fireside.core.errors import FiresideError
+from fireside.core.identity import Identity
+from fireside.core.ids import new_id
+from fireside.runtime.context import Context
+
+log = structlog.stdlib.get_logger(__name__)
+
+_MOST_ROWS = 5_000
+_LONGEST_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    hour: datetime
+    user_id: str
+    roles: str
+    api_key_id: str
+    model: str
+
+
+@dataclass(slots=True)
+class _Sums:
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_nano: int = 0
+    estimated: int = 0
+    unpriced: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Gathers and sends."""
+
+    write_s: float
+    _gathered: dict[_Place, _Sums] = field(default_factory=lambda: dict[_Place, _Sums]())
+    _sending: RecordUsage | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    trouble: str = ""
+
+    def add(
+        self, identity: Identity, model: str, at: datetime, usage: Usage, *, cost_nano: int | None, estimated: bool
+    ) -> None:
+        """Note one call. `cost_nano`: None for a model without a price."""
+        place = _Place(
+            at.replace(minute=0, second=0, microsecond=0),
+            str(identity.user_id or ""),
+            ",".join(sorted(identity.roles)),
+            str(identity.api_key_id or ""),
+            model,
+        )
+        sums = self._gathered.get(place)
+        if sums is None:
+            sums = self._gathered[place] = _Sums()
+            self._news.set()
+        sums.requests += 1
+        sums.prompt_tokens += usage.prompt_tokens
+        sums.completion_tokens += usage.completion_tokens
+        sums.cached_tokens += usage.cached_tokens
+        sums.cost_nano += cost_nano or 0
+        sums.estimated += estimated
+        sums.unpriced += cost_nano is None
+
+    async def write(self, context: Context) -> None:
+        """Have stored what was gathered until now.
+
+        Raises:
+            FiresideError: The service `usage` does not take it; it is kept.
+        """
+        async with self._turn:
+            while self._sending is not None or self._gathered:
+                if self._sending is None:
+                    self._sending = RecordUsage(batch=new_id().hex, rows=tuple(self._taken()))
+                await context.call(RECORD, self._sending)
+                self._sending = None
+            self.trouble = ""
+
+    async def keep_writing(self, context: Context) -> None:
+        """Write what comes, in groups, for ever."""
+        wait_s = self.write_s
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(wait_s)
+            self._news.clear()
+            try:
+                await self.write(context)
+                wait_s = self.write_s
+            except FiresideError as error:
+                if not self.trouble:
+                    log.warning("usage_not_written", code=error.code, reason=error.message)
+                self.trouble = error.message
+                self._news.set()
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _taken(self) -> Iterator[UsageRow]:
+        for place in list(self._gathered)[:_MOST_ROWS]:
+            sums = self._gathered.pop(place)
+            yield UsageRow(**asdict(place), **asdict(sums))

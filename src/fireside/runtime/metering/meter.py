@@ -1,0 +1,193 @@
+"""The meter of a node: holds calls of models to the limits, and has what they used stored."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from fireside.contracts.answer import Usage
+from fireside.contracts.usage import SUMS, LimitUnit, UsageSums
+from fireside.core.clock import Clock
+from fireside.core.errors import FiresideError, UnavailableError
+from fireside.core.ids import new_id
+from fireside.core.tasks import end
+from fireside.ports.usage_counters import Claim, Reserved, Settlement, UsageCounters
+from fireside.runtime.context import Context
+from fireside.runtime.health import Check
+from fireside.runtime.mesh import Service
+from fireside.runtime.metering.ledger import Ledger
+from fireside.runtime.metering.measured import Expected, Measured
+from fireside.runtime.metering.refusing import Full, refusal
+from fireside.runtime.metering.rules import Applied, Rules, Spent, window_end
+from fireside.runtime.metering.settings import MeteringSettings
+
+log = structlog.stdlib.get_logger(__name__)
+
+_SEEDINGS = 3
+_KEPT_S = 3600.0
+"""How long a counter is kept after its window, for calls that began in it."""
+
+
+class Meter(Service):
+    """A part of every node."""
+
+    name = "$metering"
+
+    def __init__(
+        self,
+        *,
+        settings: MeteringSettings,
+        counters: UsageCounters,
+        clock: Clock,
+        check: Callable[[], Awaitable[Check]] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: Limits and prices; what they say at the moment holds.
+            counters: Where limits are counted; they must not fail.
+            clock: Tells the time, and with it the windows.
+            check: Looks whether counters that nodes share can be reached; None where they share none.
+        """
+        self.rules = Rules(settings)
+        self.counters = counters
+        self._settings, self._clock, self._check = settings, clock, check
+        self._ledger = Ledger(settings.write_s)
+        self._context: Context | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+
+    async def start(self, context: Context) -> None:
+        """Begin to write what is used."""
+        self._context = context
+        self._writing = asyncio.create_task(self._ledger.keep_writing(context))
+
+    async def stop(self) -> None:
+        """Write what is left; calls have ended."""
+        await asyncio.gather(*self._settling, return_exceptions=True)
+        if self._writing is not None:
+            await end(self._writing)
+            self._writing = None
+            try:
+                await self.write()
+            except FiresideError as error:
+                log.warning("usage_lost", code=error.code, reason=error.message)
+
+    async def health(self) -> Mapping[str, Check]:
+        """Whether what is used gets stored, and counted where all nodes see it."""
+        trouble = self._ledger.trouble
+        found = {"usage": Check("degraded", f"what is used waits to be stored: {trouble}")} if trouble else {}
+        return found if self._check is None else {**found, "limits": await self._check()}
+
+    def measure(self, context: Context, model: str, expected: Callable[[], Expected]) -> Measured:
+        """Measure a call of a model; `expected` is asked only when a limit holds, or the server tells no usage."""
+        return Measured(self, context.identity, model, expected, at=self._clock.now())
+
+    async def write(self) -> None:
+        """Have stored what was used until now.
+
+        Raises:
+            FiresideError: The service `usage` does not take it; it is kept.
+        """
+        await self._ledger.write(self._asking())
+
+    async def admit(self, measured: Measured) -> None:
+        """Reserve room for a call on every counter that a limit looks at.
+
+        Raises:
+            LimitExceededError: One has no room.
+            UnavailableError: A counter must be seeded, and the service `usage` is away.
+        """
+        applied = self.rules.applying(measured.identity, measured.model)
+        if not applied:
+            return
+        spent = self._most(measured)
+        claims = [Claim(item.key(measured.at), spent.of(item.limit.unit), item.amount) for item in applied]
+        by_key = {claim.key: (claim, item) for claim, item in zip(claims, applied, strict=True)}
+        measured.reservation = new_id().hex
+        for _ in range(_SEEDINGS):
+            found = await self._reserve(measured, applied, claims)
+            if found.full:
+                full = [Full(by_key[key][1], by_key[key][0].amount, level) for key, level in found.full]
+                raise refusal(full, self._clock.now(), currency=self.rules.currency)
+            if not found.unknown:
+                return
+            await self.seed([by_key[key][1] for key in found.unknown], measured.at)
+        raise UnavailableError("the counters of limits are lost again and again")
+
+    async def _reserve(self, measured: Measured, applied: Sequence[Applied], claims: Sequence[Claim]) -> Reserved:
+        """Ask for room; what may be held for somebody who leaves before the answer comes is given back."""
+        holds: dict[str, tuple[LimitUnit, int]] = {
+            claim.key: (item.limit.unit, claim.amount) for claim, item in zip(claims, applied, strict=True)
+        }
+        try:
+            found = await self.counters.reserve(measured.reservation, claims, lease_s=self._settings.lease_s)
+        except asyncio.CancelledError:
+            measured.holds = holds
+            self.settle_soon(measured)
+            raise
+        if found == Reserved():
+            measured.holds = holds
+        return found
+
+    async def seed(self, applied: Sequence[Applied], at: datetime) -> None:
+        """Have counters begin with what is stored.
+
+        Raises:
+            UnavailableError: The service `usage` is away.
+        """
+        await self.write()
+        sums = UsageSums(items=tuple(item.sum(at) for item in applied))
+        found = await self._asking().call(SUMS, sums)
+        now = self._clock.now()
+        for item, used in zip(applied, found.amounts, strict=True):
+            left_s = (window_end(item.limit.window, at) - now).total_seconds()
+            await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S)
+
+    async def settle(self, measured: Measured) -> None:
+        """Count what a call used, and give back the rest of what was held for it.
+
+        A limit that was made while it was under way counts it too.
+        """
+        found = measured.usage()
+        cost_nano = None if found is None else self.rules.cost_nano(measured.model, found[0])
+        spent = Spent(0, 0, 0) if found is None else Spent(1, found[0].total_tokens, cost_nano or 0)
+        try:
+            await self._settle_counters(measured, spent)
+        finally:  # counted before it is stored: a counter that is seeded in between must not count it twice
+            if found is not None:
+                usage, estimated = found
+                self._ledger.add(
+                    measured.identity, measured.model, measured.at, usage, cost_nano=cost_nano, estimated=estimated
+                )
+
+    def settle_soon(self, measured: Measured) -> None:
+        """The same, when whoever asks cannot wait."""
+        task = asyncio.create_task(self.settle(measured))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _settle_counters(self, measured: Measured, spent: Spent) -> None:
+        applied = self.rules.applying(measured.identity, measured.model)
+        units: dict[str, LimitUnit] = {key: unit for key, (unit, _) in measured.holds.items()}
+        units |= {item.key(measured.at): item.limit.unit for item in applied}
+        if units:
+            name = measured.reservation or new_id().hex
+            held = {key: amount for key, (_, amount) in measured.holds.items()}
+            settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
+            await self.counters.settle(name, settlements)
+
+    def _most(self, measured: Measured) -> Spent:
+        """What a call may come to use; the answer as long as the request allows."""
+        expected = measured.expected
+        prompt = expected.prompt_tokens
+        longest = self._settings.answer_tokens if expected.max_tokens is None else expected.max_tokens
+        completion = min(longest, expected.context_tokens)
+        usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+        return Spent(1, usage.total_tokens, self.rules.cost_nano(measured.model, usage) or 0)
+
+    def _asking(self) -> Context:
+        if self._context is None:
+            raise UnavailableError("usage cannot be counted before this node has started")
+        return self._context

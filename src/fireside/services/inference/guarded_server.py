@@ -1,0 +1,162 @@
+"""A provider's server behind its breaker and within its time: every real request goes through here."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TypeVar
+
+from fireside.core.errors import UpstreamError
+from fireside.core.openai_wire import refusal
+from fireside.ports.language_model import Completed, LanguageModelServer, Prompt, RawReply, TextDelta
+from fireside.runtime.middleware.deadlines import Deadline, Deadlines
+from fireside.services.inference.errors import EmptyAnswerError, ModelTooSlowError
+from fireside.services.inference.provider_line import ProviderLine
+
+ItemT = TypeVar("ItemT")
+
+_CALLERS_FAULT = frozenset({400, 404, 405, 409, 413, 415, 422})
+"""Statuses that go back to the client as they came: the provider is well, the request is not."""
+_ENDED = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"')
+_TAIL_BYTES = 4096
+_EVENTS = "text/event-stream"
+
+
+class GuardedServer:
+    """One model of a provider's server."""
+
+    def __init__(self, server: LanguageModelServer, line: ProviderLine, model: str) -> None:
+        """Guard the server; `model` is the model's own name there."""
+        self._server, self._line, self._model = server, line, model
+        self._deadlines: Deadlines | None = None
+
+    async def chat(self, prompt: Prompt) -> AsyncGenerator[TextDelta | Completed, None]:
+        """Answer the prompt; raises as `LanguageModelServer.chat` does.
+
+        Raises:
+            ProviderRestingError: The provider is left alone at the moment.
+            ModelTooSlowError: Its first word, or the whole answer, took longer than it may.
+            EmptyAnswerError: It ended without a word.
+        """
+        clock, first_at = self._line.clock, None
+        with self._line.attempt(self._model) as attempt:
+            begun = clock.monotonic()
+            span = self._span()
+            async with aclosing(self._server.chat(prompt)) as items:
+                while (item := await _next(items, span)) is not None:
+                    span.has_begun = True
+                    if first_at is None:
+                        if isinstance(item, Completed):
+                            raise EmptyAnswerError(f"{self._model} ended without a word: {item.finish_reason}")
+                        first_at = clock.monotonic()
+                        self._line.note_first_word(first_at - begun)
+                        attempt.answered()
+                    if isinstance(item, Completed):
+                        self._line.note_speed(item.completion_tokens, clock.monotonic() - first_at)
+                    yield item
+
+    @asynccontextmanager
+    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+        """Pass a request through; a reply begins with its first bytes here, not only with its head.
+
+        Raises:
+            FiresideError: As `chat`; and what the provider's status means, unless the request itself is at fault.
+        """
+        with self._line.attempt(self._model) as attempt:
+            begun, span = self._line.clock.monotonic(), self._span()
+            async with AsyncExitStack() as stack:
+                reply, first = await _in_time(self._open(stack, path, body), span)
+                await _check(reply, first)
+                span.has_begun = True
+                attempt.answered()
+                self._line.note_first_word(self._line.clock.monotonic() - begun)
+                yield RawReply(reply.status, reply.media_type, _rest(reply, first, span), reply.retry_after)
+
+    async def _open(self, stack: AsyncExitStack, path: str, body: bytes) -> tuple[RawReply, bytes]:
+        reply = await stack.enter_async_context(self._server.forward(path, body))
+        return reply, await anext(reply.chunks, b"")
+
+    def _span(self) -> "Span":
+        self._deadlines = self._deadlines or Deadlines(asyncio.get_running_loop())
+        return Span(self._line, self._deadlines)
+
+    async def model_names(self) -> list[str]:
+        """Names of the models it serves."""
+        return await self._server.model_names()
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._server.close()
+
+
+class Span:
+    """The time that one answer has."""
+
+    __slots__ = ("_begun", "_clock", "_deadlines", "_limits", "has_begun")
+
+    def __init__(self, line: ProviderLine, deadlines: Deadlines) -> None:
+        """Begin now."""
+        self._limits, self._clock, self._deadlines = line.limits, line.clock, deadlines
+        self._begun = self._clock.monotonic()
+        self.has_begun = False
+
+    def left(self) -> Deadline:
+        """A block that may take as long as there is time for the next piece; to be entered at once."""
+        left_s = self._limits.answer_s - (self._clock.monotonic() - self._begun)
+        return self._deadlines.within(left_s if self.has_begun else min(left_s, self._limits.first_word_s))
+
+    def too_slow(self) -> ModelTooSlowError:
+        """What is raised when the time is over."""
+        what = "did not end its answer" if self.has_begun else "did not say its first word"
+        limit_s = self._limits.answer_s if self.has_begun else self._limits.first_word_s
+        return ModelTooSlowError(f"the model {what} within {limit_s:g} s")
+
+
+async def _in_time(work: Awaitable[ItemT], span: Span) -> ItemT:
+    """What comes of the work.
+
+    Raises:
+        ModelTooSlowError: The time is over.
+    """
+    deadline = span.left()
+    try:
+        with deadline:
+            return await work
+    except TimeoutError as error:
+        if deadline.expired:
+            raise span.too_slow() from error
+        raise
+
+
+async def _next(items: AsyncIterator[ItemT], span: Span) -> ItemT | None:
+    """The next piece, None at the end; raises as `_in_time` does."""
+    try:
+        return await _in_time(anext(items), span)
+    except StopAsyncIteration:
+        return None
+
+
+async def _rest(reply: RawReply, first: bytes, span: Span) -> AsyncIterator[bytes]:
+    """All bytes; a stream that ends without its end has broken off."""
+    yield first
+    tail, watched = first, reply.media_type.startswith(_EVENTS)
+    while (data := await _next(reply.chunks, span)) is not None:
+        if watched:
+            tail = (tail + data)[-_TAIL_BYTES:]
+        yield data
+    if watched and not _ENDED.search(tail):
+        raise UpstreamError("the model's server broke off in the middle of an answer")
+
+
+async def _check(reply: RawReply, first: bytes) -> None:
+    """Pass when the reply is an answer, or says that the request is wrong."""
+    if reply.status in _CALLERS_FAULT:
+        return
+    if reply.status == 200:
+        if not first:
+            raise EmptyAnswerError("the model's server sent nothing")
+        if "json" not in reply.media_type and not reply.media_type.startswith(_EVENTS):
+            raise UpstreamError(f"the model's server sent something that is not JSON: {reply.media_type}")
+        return
+    body = first + b"".join([data async for data in reply.chunks])
+    raise refusal(reply.status, body, retry_after=reply.retry_after)

@@ -1,0 +1,1 @@
+"""What calls use, and limits of it."""

@@ -1,0 +1,191 @@
+"""Whatever calls do at once, limits hold and what is counted equals what is stored."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fireside.adapters.usage_counters.memory import MemoryUsageCounters
+from fireside.contracts.answer import Usage
+from fireside.contracts.base import Nothing
+from fireside.contracts.usage import RECORD, SUMS, RecordUsage, UsageRow, UsageSums, UsedAmounts
+from fireside.core.errors import UnavailableError
+from fireside.ports.usage_counters import Claim, Level, Reserved
+from fireside.runtime.mesh import Context, Node, Service, action
+from fireside.runtime.metering import Expected, LimitExceededError, Meter, MeteringSettings
+from fireside.testing.mesh import local_node
+from tests.runtime.metering.houses import limit, person
+from tests.services.auth.house import ManualClock
+
+LIMIT = 300
+
+
+class Stored(Service):
+    """Stands for the usage service; `away` has it refuse."""
+
+    name = "usage"
+    away = False
+
+    def __init__(self) -> None:
+        self.rows: list[UsageRow] = []
+
+    @action(RECORD)
+    async def record(self, _context: Context, request: RecordUsage) -> Nothing:
+        self._look_alive()
+        self.rows.extend(request.rows)
+        return Nothing()
+
+    @action(SUMS)
+    async def sums(self, _context: Context, request: UsageSums) -> UsedAmounts:
+        self._look_alive()
+        used = {"requests": sum(row.requests for row in self.rows), "tokens": self.tokens}
+        return UsedAmounts(amounts=tuple(used[item.unit] for item in request.items))
+
+    @property
+    def tokens(self) -> int:
+        return sum(row.prompt_tokens + row.completion_tokens for row in self.rows)
+
+    def _look_alive(self) -> None:
+        if self.away:
+            raise UnavailableError("away")
+
+
+def metered(*limits: object, counters: MemoryUsageCounters | None = None) -> Meter:
+    clock = ManualClock()
+    chosen = MeteringSettings.model_validate({"limits": limits})
+    return Meter(settings=chosen, counters=counters or MemoryUsageCounters(clock), clock=clock)
+
+
+async def call(meter: Meter, context: Context, prompt: int, longest: int, used: int | None, turns: int) -> bool:
+    """A call that uses so much after so many turns of the loop, or fails before it begins; whether there was room."""
+    try:
+        async with meter.measure(context, "m", lambda: Expected(3 * prompt, longest, 10_000)) as measured:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if used is not None:
+                measured.used(Usage(prompt_tokens=prompt, completion_tokens=used, total_tokens=prompt + used))
+    except LimitExceededError:
+        return False
+    return True
+
+
+Plan = tuple[int, int, int | None, int]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    prompt, longest = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    return prompt, longest, draw(st.none() | st.integers(1, longest)), draw(st.integers(0, 5))
+
+
+async def run(waves: Sequence[Sequence[Plan]]) -> None:
+    stored, meter, someone = Stored(), metered(limit("user", LIMIT), limit("all", 9, unit="requests")), person()
+    async with local_node(meter, stored) as node:
+        context = node.context(identity=someone)
+        for wave in waves:
+            await asyncio.gather(*(call(meter, context, *plan) for plan in wave))
+            await meter.write()
+            assert stored.tokens <= LIMIT
+            assert sum(row.requests for row in stored.rows) <= 9
+        applied = meter.rules.applying(someone, "m")
+        levels = await meter.counters.look([item.key(ManualClock().now()) for item in applied])
+    shown = {item.limit.unit: level for item, level in zip(applied, levels, strict=True) if level is not None}
+    assert {unit: level.used for unit, level in shown.items()} in (
+        {},
+        {"tokens": stored.tokens, "requests": sum(row.requests for row in stored.rows)},
+    )
+    assert all(level.held == 0 for level in shown.values())
+
+
+@pytest.mark.requirement("P19", "I15")
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(waves=st.lists(st.lists(plans(), max_size=12), max_size=3))
+def test_limits_hold_and_counters_equal_what_is_stored(waves: list[list[Plan]]) -> None:
+    asyncio.run(run(waves))
+
+
+@pytest.fixture
+def stored() -> Stored:
+    return Stored()
+
+
+async def used_once(node: Node, meter: Meter) -> bool:
+    return await call(meter, node.context(identity=person()), 1, 1, 1, 0)
+
+
+async def test_without_limits_nobody_waits_for_anything() -> None:
+    meter = metered()
+    async with local_node(meter, Stored()) as node:
+        measuring = meter.measure(node.context(identity=person()), "m", lambda: Expected(1, 1, 1))
+        entering = measuring.__aenter__()
+        with pytest.raises(StopIteration):
+            entering.send(None)
+        leaving = measuring.__aexit__(None, None, None)
+        with pytest.raises(StopIteration):
+            leaving.send(None)
+
+
+class Slow(MemoryUsageCounters):
+    """Holds room at once, and says so only when a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__(ManualClock())
+        self.held, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def reserve(self, reservation: str, claims: Sequence[Claim], *, lease_s: float) -> Reserved:
+        found = await super().reserve(reservation, claims, lease_s=lease_s)
+        if found == Reserved():
+            self.held.set()
+            await self.answer.wait()
+        return found
+
+
+async def test_whoever_leaves_while_room_is_asked_for_holds_none() -> None:
+    counters = Slow()
+    meter = metered(limit("all", 5, unit="requests"), counters=counters)
+    async with local_node(meter, Stored()) as node:
+        asking = asyncio.create_task(used_once(node, meter))
+        async with asyncio.timeout(10):
+            await counters.held.wait()
+        assert await counters.look(counters.keys) == [Level(0, 1)]
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0)  # the settlement has its turn
+
+        assert await counters.look(counters.keys) == [Level(0, 0)]
+
+
+async def test_what_cannot_be_stored_is_kept_and_told(stored: Stored) -> None:
+    meter = metered()
+    stored.away = True
+    async with local_node(meter, stored) as node:
+        await used_once(node, meter)
+        async with asyncio.timeout(10):
+            while not await meter.health():
+                await asyncio.sleep(0.01)
+        stored.away = False
+        await used_once(node, meter)
+    assert sum(row.requests for row in stored.rows) == 2
+
+
+async def test_a_limit_that_cannot_be_counted_refuses_for_a_while(stored: Stored) -> None:
+    meter = metered(limit("user", LIMIT))
+    stored.away = True
+    async with local_node(meter, stored) as node:
+        with pytest.raises(UnavailableError):
+            await used_once(node, meter)
+        stored.away = False
+        assert await used_once(node, meter)
+
+
+async def test_counters_that_are_lost_begin_anew_from_what_is_stored(stored: Stored) -> None:
+    counters = MemoryUsageCounters(ManualClock())
+    meter = metered(limit("all", 2, unit="requests"), counters=counters)
+    async with local_node(meter, stored) as node:
+        assert await used_once(node, meter)
+        await counters.aclose()
+        assert await used_once(node, meter)
+        await counters.aclose()
+        assert not await used_once(node, meter)

@@ -1,0 +1,93 @@
+"""Counters that nodes share, while their server is away and when it is back."""
+
+import pytest
+
+from fireside.adapters.usage_counters.memory import MemoryUsageCounters
+from fireside.core.clock import SystemClock
+from fireside.ports.usage_counters import Claim, Level, Reserved, Settlement, UsageCountersError
+from fireside.runtime.metering import SharedOrOwnCounters
+from tests.services.auth.house import ManualClock
+
+
+class Fragile(MemoryUsageCounters):
+    """Shared counters that a test takes away; `deaf` loses the answer to what it does."""
+
+    away = deaf = False
+
+    async def settle(self, reservation: str, settlements: object) -> None:
+        self._look_alive()
+        await super().settle(reservation, settlements)  # type: ignore[arg-type] - as it came
+        if self.deaf:
+            raise UsageCountersError("no answer")
+
+    async def reserve(self, *arguments: object, **named: object) -> Reserved:
+        self._look_alive()
+        return await super().reserve(*arguments, **named)  # type: ignore[arg-type] - as it came
+
+    async def look(self, keys: object) -> list[Level | None]:
+        self._look_alive()
+        return await super().look(keys)  # type: ignore[arg-type] - as it came
+
+    def _look_alive(self) -> None:
+        if self.away:
+            raise UsageCountersError("away")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def shared() -> Fragile:
+    counters = Fragile(SystemClock())
+    await counters.seed("a", 10, ttl_s=1000)
+    return counters
+
+
+@pytest.fixture
+def both(shared: Fragile, clock: ManualClock) -> SharedOrOwnCounters:
+    return SharedOrOwnCounters(shared=shared, own=MemoryUsageCounters(clock), clock=clock)
+
+
+async def test_without_the_server_a_node_counts_alone_from_what_is_stored(
+    both: SharedOrOwnCounters, shared: Fragile
+) -> None:
+    shared.away = True
+
+    assert await both.reserve("1", [Claim("a", 5, 20)], lease_s=60) == Reserved(unknown=("a",))
+    await both.seed("a", 12, ttl_s=1000)
+    assert await both.reserve("1", [Claim("a", 5, 20)], lease_s=60) == Reserved()
+    assert await both.reserve("2", [Claim("a", 5, 20)], lease_s=60) == Reserved(full=(("a", Level(12, 5)),))
+    assert (await both.check()).status == "degraded"
+
+
+async def test_what_was_used_meanwhile_is_paid_when_the_server_is_back(
+    both: SharedOrOwnCounters, shared: Fragile, clock: ManualClock
+) -> None:
+    await both.reserve("before", [Claim("a", 4, 100)], lease_s=60)
+    shared.away = True
+    await both.settle("before", [Settlement("a", held=4, used=3)])
+    await both.settle("alone", [Settlement("a", held=0, used=2)])
+    shared.away = False
+    clock.pass_time(seconds=2)
+
+    (level,) = await both.look(["a"])
+
+    assert level is not None
+    assert level.used == 15
+    assert (await both.check()).status == "ok"
+
+
+async def test_a_payment_without_an_answer_is_made_once(
+    both: SharedOrOwnCounters, shared: Fragile, clock: ManualClock
+) -> None:
+    shared.away = True
+    await both.settle("alone", [Settlement("a", held=0, used=2)])
+    shared.away, shared.deaf = False, True
+    clock.pass_time(seconds=2)
+    await both.look(["a"])
+    shared.deaf = False
+    clock.pass_time(seconds=2)
+
+    assert await both.look(["a"]) == [Level(12, 0)]
