@@ -178,12 +178,26 @@ def cluster() -> Iterator[OwnCluster]:
         yield cluster
 
 
+_DROP_SCHEMAS = r"""
+SET default_transaction_read_only = off;
+DO $$
+DECLARE kept name;
+BEGIN
+    FOR kept IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|public$|information_schema$)' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', kept);
+    END LOOP;
+END $$
+"""
+
+
 @pytest.fixture
 def own_cluster(cluster: OwnCluster) -> Iterator[OwnCluster]:
-    """A server that runs, with no tables in it."""
+    """A server that runs, with no tables in it and no settings of the test before."""
     cluster.start()
     yield cluster
     if cluster.process is None:
         cluster.start()
-    execute(cluster.url, "SET default_transaction_read_only = off; DROP SCHEMA IF EXISTS notes CASCADE")
+    execute(cluster.url, "ALTER SYSTEM RESET ALL")
+    execute(cluster.url, "BEGIN READ WRITE; ALTER DATABASE postgres RESET ALL; COMMIT")
+    execute(cluster.url, _DROP_SCHEMAS)
     cluster.stop()

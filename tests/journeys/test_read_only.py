@@ -22,8 +22,6 @@ def server(tmp_path: Path, own_cluster: OwnCluster) -> Iterator[FiresideProcess]
     server = FiresideProcess(tmp_path / "home", environment)
     yield server
     server.stop()
-    take_changes(own_cluster, "on")
-    execute(own_cluster.url, "DROP SCHEMA IF EXISTS auth, chat, documents CASCADE")
 
 
 def take_changes(cluster: OwnCluster, taken: str) -> None:
