@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import importlib.util
 import json
 import logging
@@ -103,13 +102,8 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve, then say so.
-
-        What is there by now stays: the garbage collector need not look through it, which takes 0.1 s each time and holds
-        up every stream.
-        """
+        """Start to serve, then say so."""
         await super().startup(sockets)
-        gc.freeze()
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
