@@ -74,8 +74,8 @@ def fit_context(
 ) -> FittedContext:
     """Choose what fits: the fixed text always, then passages best first, then the newest turns.
 
-    Without passages, turns stay whole while all of them fit: a prompt then begins as the one before it did, and an engine
-    reads only what is new. Passages change from question to question, so that nothing behind the turns is known anyway.
+    Without passages, turns stay whole while all of them fit: a prompt then begins as the one before it did, and an
+    engine reads only what is new. Passages change from question to question: nothing behind the turns is known anyway.
 
     Args:
         fixed: Everything that cannot be left out: instructions, note, question.
