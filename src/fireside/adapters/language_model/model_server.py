@@ -119,7 +119,9 @@ class ModelServer(ABC):
         try:
             try:
                 return await self._send_once(method, path, body, kept=True)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
+            except aiohttp.ClientConnectorError:  # there was no connection to hang up
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError, BrokenPipeError):
                 return await self._send_once(method, path, body, kept=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
