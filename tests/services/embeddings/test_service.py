@@ -24,6 +24,7 @@ from fireside.services.embeddings.service import EmbeddingsService
 from fireside.services.embeddings.settings import EmbeddingsSettings
 from fireside.services.embeddings.shelf import index_name
 from fireside.services.embeddings.vector_cache import VectorCache, cache_key
+from fireside.services.embeddings.warm_vectors import Keeping
 from fireside.testing.mesh import local_node
 
 
@@ -284,7 +285,11 @@ async def test_nodes_that_share_a_cache_embed_a_question_once_and_documents_each
     many = tuple(f"{number} passages" for number in range(9))
     for _ in range(2):
         service = EmbeddingsService(
-            embedders=[embedder], settings=settings, clock=clock, metrics=metrics, shared=Cache(store, metrics=metrics)
+            embedders=[embedder],
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            keeping=Keeping(Cache(store, metrics=metrics), is_shared=True),
         )
         async with local_node(service) as node:
             context = node.context(identity=service_identity("documents"))
