@@ -83,6 +83,7 @@ async def running_shop(
     *others: Service,
     url: str | None = None,
     memory_bytes: int = 64 * GIGABYTE,
+    cache: Cache | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     places = {"hub_url": server.url, "registry_url": server.url, "index_url": f"{server.url}/simple"}
@@ -98,7 +99,7 @@ async def running_shop(
         settings=chosen,
         clock=SystemClock(),
         memory_bytes=lambda: memory_bytes,
-        cache=Cache(MemoryCache(), metrics=Metrics()),
+        cache=cache or Cache(MemoryCache(), metrics=Metrics()),
     )
     async with local_node(service, *others) as node:
         yield Shop(node, service, files, folder)

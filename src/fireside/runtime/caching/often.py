@@ -20,7 +20,6 @@ _AGAIN = 2
 """So often something must have been asked for to be expected again."""
 _WITHIN_S = 24 * 3600.0
 """How long ago it may have been asked for last."""
-_NOTE_EVERY_S = 300.0
 
 
 class _Noted(BaseModel):
@@ -46,7 +45,13 @@ class Often(Generic[ValueT]):
     """Counts what is asked for, and tells what was asked for most often within a day."""
 
     def __init__(
-        self, adapter: TypeAdapter[ValueT], *, most: int, clock: Clock, notes: NodeNotes | None = None
+        self,
+        adapter: TypeAdapter[ValueT],
+        *,
+        most: int,
+        clock: Clock,
+        notes: NodeNotes | None = None,
+        note_every_s: float = 300.0,
     ) -> None:
         """Remember nothing yet.
 
@@ -55,8 +60,10 @@ class Often(Generic[ValueT]):
             most: How many values are remembered; 0 for none.
             clock: Tells the time.
             notes: Where the process after this one finds them; without, they end with the process.
+            note_every_s: Time between two writings of the notes, in seconds; who is killed forgets what came since.
         """
         self._adapter, self._most, self._clock, self._notes = adapter, most, clock, notes
+        self._note_every_s = note_every_s
         self._asked: dict[str, _Asked[ValueT]] = {}
         self._written: object = None
         self._noting: asyncio.Task[None] | None = None
@@ -108,7 +115,7 @@ class Often(Generic[ValueT]):
 
     async def _note_regularly(self, notes: NodeNotes) -> None:
         while True:
-            await asyncio.sleep(_NOTE_EVERY_S)
+            await asyncio.sleep(self._note_every_s)
             await self._write(notes)
 
     async def _write(self, notes: NodeNotes) -> None:
