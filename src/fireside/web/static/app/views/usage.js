@@ -44,7 +44,7 @@ function UsageView() {
   useEffect(() => {
     if (!everyone.value || !may("users:manage")) return;
     // without names the ids are shown
-    account.people().then((people) => (names.value = new Map(people.map((one) => [one.id, one.name])))).catch(() => {});
+    account.people().then((people) => (names.value = new Map([["erased", "Users who are gone"], ...people.map((one) => [one.id, one.name])]))).catch(() => {});
   }, [everyone.value]);
   if (problem.value) return html`<p class="thread-problem" role="alert">${problem.value}</p>`;
   const report = found.value;
