@@ -49,7 +49,7 @@ async def _ask(
     refuse_images(body, model)
     model.require_ready()
     await stack.enter_async_context(serving.using(model))
-    ticket = stack.enter_context(model.queue.join(asker(context)))
+    ticket = stack.enter_context(model.queue.join(asker(context), request.priority))
     async for _ in ticket.wait():
         pass
     return await stack.enter_async_context(model.server.forward(request.path, body))
