@@ -12,7 +12,6 @@ from starlette.types import Receive
 
 from fireside.core.errors import FiresideError
 
-
 _UNWATCHED_S = 0.02
 """For how long nobody watches whether a client leaves; one that leaves earlier is noticed then."""
 
