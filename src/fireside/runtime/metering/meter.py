@@ -176,13 +176,14 @@ class Meter(Service):
 
     async def _settle_counters(self, measured: Measured, spent: Spent) -> None:
         applied = self.rules.applying(measured.identity, measured.model)
+        if not applied and not measured.holds:
+            return
         units: dict[str, LimitUnit] = {key: unit for key, (unit, _) in measured.holds.items()}
         units |= {item.key(measured.at): item.limit.unit for item in applied}
-        if units:
-            name = measured.reservation or new_id().hex
-            held = {key: amount for key, (_, amount) in measured.holds.items()}
-            settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
-            await self.counters.settle(name, settlements)
+        name = measured.reservation or new_id().hex
+        held = {key: amount for key, (_, amount) in measured.holds.items()}
+        settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
+        await self.counters.settle(name, settlements)
 
     def _most(self, measured: Measured) -> Spent:
         """What a call may come to use; the answer as long as the request allows."""

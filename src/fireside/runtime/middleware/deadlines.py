@@ -27,14 +27,18 @@ class Deadline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._slot.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self.meet()
         if not self._expired or self._task is None:
             return
         is_ours = self._task.uncancel() <= self._cancelling
         if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
+
+    def meet(self) -> None:
+        """Do in time what had to be done; the rest of the block may take as long as it likes."""
+        self._slot.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
     @property
     def expired(self) -> bool:
