@@ -3,6 +3,7 @@
 from fireside.runtime.metering.errors import LimitExceededError
 from fireside.runtime.metering.measured import Expected, Measured, Measures, Unmetered
 from fireside.runtime.metering.meter import Meter
+from fireside.runtime.metering.replies import ReplyReader
 from fireside.runtime.metering.rules import Rules
 from fireside.runtime.metering.settings import Limit, MeteringSettings, Price
 from fireside.runtime.metering.shared_counters import SharedOrOwnCounters
@@ -16,6 +17,7 @@ __all__ = [
     "Meter",
     "MeteringSettings",
     "Price",
+    "ReplyReader",
     "Rules",
     "SharedOrOwnCounters",
     "Unmetered",
