@@ -14,7 +14,8 @@ from fireside.contracts.answer import Usage
 from fireside.contracts.base import Action, Contract, Event, Nothing, Signal, StreamAction
 from fireside.contracts.permissions import MODELS_MANAGE
 
-ModelRole = Literal["intent", "answer", "summary", "judge"]
+ModelRole = Literal["answer"]
+"""What a step asks a model for; a role is added together with the step that asks by it."""
 AnswerStyle = Literal["quote", "write"]
 ChatPriority = Literal["interactive", "background"]
 ModelState = Literal["ready", "loading", "failed", "remote", "installed"]
