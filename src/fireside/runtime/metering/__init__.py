@@ -1,5 +1,6 @@
 """Counts what calls of models use, and keeps them within limits."""
 
+from fireside.runtime.metering.allowances import Allowance
 from fireside.runtime.metering.errors import LimitExceededError
 from fireside.runtime.metering.measured import Expected, Measured, Measures, Unmetered
 from fireside.runtime.metering.meter import Meter
@@ -9,6 +10,7 @@ from fireside.runtime.metering.settings import Limit, MeteringSettings, Price
 from fireside.runtime.metering.shared_counters import SharedOrOwnCounters
 
 __all__ = [
+    "Allowance",
     "Expected",
     "Limit",
     "LimitExceededError",

@@ -16,6 +16,7 @@ from fireside.contracts.answer import Failed, Final, Token
 from fireside.core.errors import FiresideError, UpstreamError, error_from_dict
 from fireside.core.openai_wire import refusal
 from fireside.runtime.context import Context
+from fireside.services.gateway.allowances import note_model
 from fireside.services.gateway.completions import (
     Asked,
     ChunkReader,
@@ -86,6 +87,7 @@ def completion_events(request: Request, asked: Asked) -> AsyncGenerator[Completi
     Raises:
         InvalidInputError: The pipeline is asked something that it cannot read.
     """
+    note_model(request.scope, asked.model)
     if asked.model != PIPELINE_MODEL:
         return _model_events(caller(request), asked)
     return _pipeline_events(request, read_request(PipelineRequest, asked.body).turns())
