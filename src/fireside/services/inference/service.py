@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from functools import lru_cache
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
@@ -208,7 +209,7 @@ class InferenceService(OffersLoading, Service):
         require_kind(models[0], request.path)
         calling = self._meter.measure(context, request.model, forwarded_call(request, models[0]))
         async with calling as measured, Opened(self._serving, context, request, models) as reply:
-            yield ForwardHead(status=reply.status, media_type=reply.media_type)
+            yield _head(reply.status, reply.media_type)
             async for data in reply.chunks:
                 if reply.status == _OK:
                     measured.feed(data)
@@ -229,6 +230,11 @@ class InferenceService(OffersLoading, Service):
             tokens_per_s=seen.tokens_per_s,
             answers=seen.answers,
         )
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, media_type: str) -> ForwardHead:
+    return ForwardHead(status=status, media_type=media_type)
 
 
 def _replacing(wanted: str, reason: str) -> dict[str, object]:
