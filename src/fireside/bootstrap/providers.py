@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fireside.adapters.language_model.anthropic import AnthropicServer
+from fireside.adapters.language_model.llama_server import LlamaServer
 from fireside.adapters.language_model.model_server import Endpoint, ModelServer
 from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
 from fireside.contracts.providers import (
@@ -31,6 +32,7 @@ _SERVERS: dict[ProviderKind, Callable[[Locate], ModelServer]] = {
     "azure": partial(OpenAICompatibleServer, variant=AZURE),
     "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
     "anthropic": AnthropicServer,
+    "llama-server": LlamaServer,
 }
 """What speaks to a kind of its own; all others speak OpenAI's API."""
 

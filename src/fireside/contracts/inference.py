@@ -132,11 +132,15 @@ class Models(Contract):
 
 
 class Forward(Contract):
-    """A compatible client's request: `body` is the JSON as it came, `path` is `/v1/...`, `model` the name inside it."""
+    """A compatible client's request: `body` is the JSON as it came, `path` is `/v1/...`, `model` the name inside it.
+
+    `priority`: as of a `Chat`.
+    """
 
     path: str
     model: str
     body: bytes
+    priority: ChatPriority = "interactive"
 
 
 class ForwardHead(Contract):

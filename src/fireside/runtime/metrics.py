@@ -149,6 +149,12 @@ class Metrics:
             ("namespace",),
             registry=self.registry,
         )
+        self.cache_warmed = Counter(
+            "fireside_cache_warmed",
+            "How often what is kept warm was loaded: after a start, and after the cache was emptied.",
+            ("warmer",),
+            registry=self.registry,
+        )
         self.cache_up = Gauge("fireside_cache_up", "1 when the cache answered last.", registry=self.registry)
         self.cache_entries = Gauge("fireside_cache_entries", "Values held.", registry=self.registry)
         self.cache_used_bytes = Gauge("fireside_cache_used_bytes", "Bytes held.", registry=self.registry)

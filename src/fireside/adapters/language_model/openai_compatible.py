@@ -4,6 +4,7 @@ The embedded engine, Ollama, vLLM, llama-server, OpenAI, Groq and Mistral do, an
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, Requested, as_reply
@@ -41,7 +42,7 @@ class OpenAICompatibleServer(ModelServer):
         )
         self._variant = variant
 
-    def forward(self, path: str, body: bytes) -> Requested[RawReply]:
+    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
         """Pass a request through as bytes."""
         return Requested(self, "POST", path, body, as_reply)
 

@@ -58,7 +58,7 @@ async def _asked(serving: Serving, context: Context, request: Forward, model: Se
     refuse_images(body, model)
     model.require_ready()
     async with serving.using(model):
-        with model.queue.join(asker(context)) as ticket:
+        with model.queue.join(asker(context), request.priority) as ticket:
             if not ticket.has_place:
                 async for _ in ticket.wait():
                     pass
