@@ -7,7 +7,7 @@ that is killed loses what it gathered in its last quarter of a second; one that 
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -45,14 +45,21 @@ class _Sums:
 
 
 @dataclass(slots=True)
+class _Hour:
+    """The sums of one caller and model in the hour in which they were found last; spares the way by the place."""
+
+    begin: datetime
+    end: datetime
+    sums: _Sums
+
+
+@dataclass(slots=True)
 class Ledger:
     """Gathers and sends."""
 
     write_s: float
     _gathered: dict[_Place, _Sums] = field(default_factory=lambda: dict[_Place, _Sums]())
-    _found: dict[tuple[datetime, Identity, str], _Sums] = field(
-        default_factory=lambda: dict[tuple[datetime, Identity, str], _Sums]()
-    )
+    _last: dict[tuple[Identity, str], _Hour] = field(default_factory=lambda: dict[tuple[Identity, str], _Hour]())
     _sending: RecordUsage | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,10 +69,12 @@ class Ledger:
         self, identity: Identity, model: str, at: datetime, usage: Usage, *, cost_nano: int | None, estimated: bool
     ) -> None:
         """Note one call. `cost_nano`: None for a model without a price."""
-        key = (at.replace(minute=0, second=0, microsecond=0), identity, model)
-        sums = self._found.get(key)
-        if sums is None:
-            sums = self._found[key] = self._sums_of(*key)
+        known = self._last.get((identity, model))
+        if known is None or not known.begin <= at < known.end:
+            begin = at.replace(minute=0, second=0, microsecond=0)
+            sums = self._sums_of(begin, identity, model)
+            known = self._last[identity, model] = _Hour(begin, begin + timedelta(hours=1), sums)
+        sums = known.sums
         sums.requests += 1
         sums.prompt_tokens += usage.prompt_tokens
         sums.completion_tokens += usage.completion_tokens
@@ -120,7 +129,7 @@ class Ledger:
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _taken(self) -> Iterator[UsageRow]:
-        self._found.clear()
+        self._last.clear()
         for place in list(self._gathered)[:_MOST_ROWS]:
             sums = self._gathered.pop(place)
             yield UsageRow(**asdict(place), **asdict(sums))

@@ -62,11 +62,11 @@ class ReplyReader:
         """What the server says it used."""
         for part in (self._tail(), self._head or b"".join(self._aside)[:_HEAD_BYTES]):
             text = part.decode(errors="replace")
-            found = _last_object(_USAGE, text)
+            found = _last_object('"usage"', _USAGE, text)
             if found is not None:
                 details = _object(found.get("prompt_tokens_details"))
                 return _usage(found, ("prompt_tokens", "completion_tokens"), cached=details.get("cached_tokens"))
-            found = _last_object(_TIMINGS, text)
+            found = _last_object('"timings"', _TIMINGS, text)
             if found is not None:
                 cached = _count(found.get("cache_n"))
                 timed = {"prompt_n": _count(found.get("prompt_n")) + cached, "predicted_n": found.get("predicted_n")}
@@ -90,13 +90,17 @@ def estimated_tokens(size_bytes: int) -> int:
     return -(-size_bytes // _BYTES_PER_TOKEN)
 
 
-def _last_object(mark: re.Pattern[str], text: str) -> dict[str, Any] | None:
-    """The last whole JSON object that follows a mark."""
-    for match in reversed(list(mark.finditer(text))):
-        try:
-            return _object(_read_value(text, match.end())[0])
-        except json.JSONDecodeError:
-            continue
+def _last_object(name: str, mark: re.Pattern[str], text: str) -> dict[str, Any] | None:
+    """The last whole JSON object that follows a mark, which begins with a name."""
+    place = text.rfind(name)
+    while place >= 0:
+        match = mark.match(text, place)
+        if match is not None:
+            try:
+                return _object(_read_value(text, match.end())[0])
+            except json.JSONDecodeError:
+                pass
+        place = text.rfind(name, 0, place)
     return None
 
 

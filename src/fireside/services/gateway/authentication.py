@@ -75,7 +75,7 @@ class Doorkeeper:
 
 
 class Authentication:
-    """Puts `context` and `credential_id` into the state of every request over HTTP."""
+    """Puts `context`, `user` and `credential_id` into the state of every request over HTTP."""
 
     def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
         self._app = app
@@ -99,7 +99,7 @@ class Authentication:
         request_id = state["request_id"]
         known = await self._doorkeeper.admit(credential, address=state["client"].address, request_id=request_id)
         state["context"] = self._doorkeeper.make_context(identity=known.identity, request_id=request_id)
-        state["credential_id"] = known.credential_id
+        state["user"], state["credential_id"] = known.user, known.credential_id
 
         async def recheck() -> None:
             await self._doorkeeper.recheck(credential, known, request_id=request_id)

@@ -23,12 +23,14 @@ class Known:
 
     Attributes:
         identity: The user with role and rights.
+        user: The user's id as text, for counting.
         credential_id: Names the session or API key, for counting.
         until: In seconds of the monotonic clock.
         generation: How often anything had been forgotten when it was asked.
     """
 
     identity: Identity
+    user: str
     credential_id: str
     until: float
     generation: int
@@ -135,7 +137,7 @@ class Authenticator:
         if found.expires_at is not None:
             believed_s = min(believed_s, (found.expires_at - self._clock.now()).total_seconds())
         credential_id = str(found.session_id or found.api_key_id)
-        return Known(identity, credential_id, self._clock.monotonic() + believed_s, generation)
+        return Known(identity, str(found.user_id), credential_id, self._clock.monotonic() + believed_s, generation)
 
     def _remember(self, credential: str, known: Known) -> None:
         if len(self._known) >= self._most:

@@ -74,6 +74,7 @@ class ForwardedReply(Response):
         Raises:
             FiresideError: The server refused or is not there; nothing was sent.
         """
+        del scope
         with UntilLeft(receive):
             async with aclosing(self._items) as items:
                 head = await head_of(items)
@@ -82,7 +83,8 @@ class ForwardedReply(Response):
                     await _send_all(_told(head, items), send)
                     return
                 content = await content_of(head, items)
-        await Response(content, head.status, media_type=head.media_type)(scope, receive, send)
+        await send(_whole_head(head.status, head.media_type, len(content)))
+        await send({"type": "http.response.body", "body": content})
 
 
 async def head_of(items: ForwardedItems) -> ForwardHead:
@@ -127,6 +129,11 @@ async def _told(head: ForwardHead, items: ForwardedItems) -> AsyncGenerator[byte
 
 def _head(status: int, media_type: str) -> Message:
     headers = [(b"content-type", media_type.encode("latin-1")), *_STREAM_HEADERS]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _whole_head(status: int, media_type: str, length: int) -> Message:
+    headers = [(b"content-length", b"%d" % length), (b"content-type", media_type.encode("latin-1"))]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
