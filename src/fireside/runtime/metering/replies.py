@@ -3,7 +3,8 @@
 Only the beginning and the end are kept: servers tell usage at the end of a completion or in the last chunk of a stream,
 and before the data of embeddings. Inside texts of the reply quotation marks are escaped, so nothing that a model says
 can look like it. What comes is only laid aside until it is enough to look at, because a piece is often no more than a
-word, and a thousand streams bring twenty thousand of them a second. llama-server tells `timings` where a stream was not asked for usage.
+word, and a thousand streams bring twenty thousand of them a second. llama-server tells `timings` where a stream was not
+asked for usage.
 """
 
 import json
