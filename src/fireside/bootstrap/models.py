@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from fireside.adapters.language_model.llama_server import LlamaServer
 from fireside.adapters.language_model.model_server import Endpoint
-from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
 from fireside.bootstrap.model_sources import memory_bytes
 from fireside.contracts.explore import InstalledModel
@@ -89,7 +89,7 @@ def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str)
     return ServedModel(
         name=model.name,
         upstream_name=model.name,
-        server=OpenAICompatibleServer(locate),
+        server=LlamaServer(locate),
         queue=_queue(parallel, settings),
         answer_style=model.answer_style,
         context_tokens=window,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fireside.adapters.language_model.anthropic import AnthropicServer
+from fireside.adapters.language_model.llama_server import LlamaServer
 from fireside.adapters.language_model.model_server import Endpoint, ModelServer
 from fireside.adapters.language_model.openai_compatible import AZURE, GEMINI, OpenAICompatibleServer
 from fireside.contracts.providers import (
@@ -31,6 +32,7 @@ _SERVERS: dict[ProviderKind, Callable[[Locate], ModelServer]] = {
     "azure": partial(OpenAICompatibleServer, variant=AZURE),
     "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
     "anthropic": AnthropicServer,
+    "llama-server": LlamaServer,
 }
 """What speaks to a kind of its own; all others speak OpenAI's API."""
 
@@ -87,10 +89,13 @@ class Connector:
         return ProviderShelf(fixed, shown, self.connect, node_id=self.node_id), served
 
     def _locate(self, server: ModelServerSettings) -> Locate:
+        key = server.api_key.get_secret_value()
+        usual = Endpoint(str(server.url).rstrip("/"), key)
+
         async def locate() -> Endpoint:
             urls = self.settings.urls
-            moved = (urls[name] for name in (server.name, *server.models) if name in urls)
-            return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
+            moved = next((urls[name] for name in (server.name, *server.models) if name in urls), None) if urls else None
+            return usual if moved is None else Endpoint(str(moved).rstrip("/"), key)
 
         return locate
 

@@ -133,11 +133,15 @@ class Models(Contract):
 
 
 class Forward(Contract):
-    """A compatible client's request: `body` is the JSON as it came, `path` is `/v1/...`, `model` the name inside it."""
+    """A compatible client's request: `body` is the JSON as it came, `path` is `/v1/...`, `model` the name inside it.
+
+    `priority`: as of a `Chat`.
+    """
 
     path: str
     model: str
     body: bytes
+    priority: ChatPriority = "interactive"
 
 
 ReadBytes = Callable[[], Awaitable[bytes]]
@@ -162,9 +166,10 @@ class ForwardHead(Contract):
         return self._read
 
     def with_reader(self, read: ReadBytes) -> Self:
-        """The head, with what gives the next bytes."""
-        self._read = read
-        return self
+        """The same head, with what gives the next bytes."""
+        head = self.model_copy()
+        head._read = read
+        return head
 
 
 class ForwardChunk(Contract):

@@ -1,7 +1,6 @@
 """The whole way of a plain model's bytes over real sockets: a client, the gateway, the inference service, a server."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -9,19 +8,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import uvicorn
 from aiohttp import web
 
 from fireside.adapters.language_model.model_server import Endpoint
 from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.core.clock import SystemClock
-from fireside.services.gateway.app import Page, create_app
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.service import InferenceService
-from fireside.testing.mesh import local_node
 from tests.adapters.upstream import Upstream, running_upstream
-from tests.services.gateway.gateway_house import AsSomeone, a_probe, chunks, person
+from tests.services.gateway.gateway_house import chunks
+from tests.services.gateway.open_gateway import open_gateway
 from tests.services.inference.parts import room
 
 ASKED = b'{"model": "tiny",  "messages": [],"grammar":"root" }'
@@ -80,20 +77,8 @@ async def way(tmp_path: Path) -> AsyncIterator[Way]:
             context_tokens=8,
         )
         inference = InferenceService(catalogue=Catalogue((model,)), room=room())
-        async with local_node(inference) as node:
-            app = create_app(routers=(), probes=a_probe(), page=Page(tmp_path))
-            with socket.socket() as listener:
-                listener.bind(("127.0.0.1", 0))
-                listener.listen(16)
-                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                server = uvicorn.Server(
-                    uvicorn.Config(AsSomeone(app, node, person()), log_level="warning", lifespan="off", ws="none")
-                )
-                serving = asyncio.create_task(server.serve([listener]))
-                async with aiohttp.ClientSession(url, headers={"content-type": "application/json"}) as client:
-                    yield Way(client, upstream, queue)
-                server.should_exit = True
-                await serving
+        async with open_gateway(inference, tmp_path) as client:
+            yield Way(client, upstream, queue)
 
 
 async def test_a_reply_in_one_piece_comes_back_byte_for_byte(way: Way) -> None:

@@ -50,6 +50,9 @@ class Ledger:
 
     write_s: float
     _gathered: dict[_Place, _Sums] = field(default_factory=lambda: dict[_Place, _Sums]())
+    _found: dict[tuple[datetime, Identity, str], _Sums] = field(
+        default_factory=lambda: dict[tuple[datetime, Identity, str], _Sums]()
+    )
     _sending: RecordUsage | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -59,8 +62,21 @@ class Ledger:
         self, identity: Identity, model: str, at: datetime, usage: Usage, *, cost_nano: int | None, estimated: bool
     ) -> None:
         """Note one call. `cost_nano`: None for a model without a price."""
+        key = (at.replace(minute=0, second=0, microsecond=0), identity, model)
+        sums = self._found.get(key)
+        if sums is None:
+            sums = self._found[key] = self._sums_of(*key)
+        sums.requests += 1
+        sums.prompt_tokens += usage.prompt_tokens
+        sums.completion_tokens += usage.completion_tokens
+        sums.cached_tokens += usage.cached_tokens
+        sums.cost_nano += cost_nano or 0
+        sums.estimated += estimated
+        sums.unpriced += cost_nano is None
+
+    def _sums_of(self, hour: datetime, identity: Identity, model: str) -> _Sums:
         place = _Place(
-            at.replace(minute=0, second=0, microsecond=0),
+            hour,
             str(identity.user_id or ""),
             ",".join(sorted(identity.roles)),
             str(identity.api_key_id or ""),
@@ -70,13 +86,7 @@ class Ledger:
         if sums is None:
             sums = self._gathered[place] = _Sums()
             self._news.set()
-        sums.requests += 1
-        sums.prompt_tokens += usage.prompt_tokens
-        sums.completion_tokens += usage.completion_tokens
-        sums.cached_tokens += usage.cached_tokens
-        sums.cost_nano += cost_nano or 0
-        sums.estimated += estimated
-        sums.unpriced += cost_nano is None
+        return sums
 
     async def write(self, context: Context) -> None:
         """Have stored what was gathered until now.
@@ -110,6 +120,7 @@ class Ledger:
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _taken(self) -> Iterator[UsageRow]:
+        self._found.clear()
         for place in list(self._gathered)[:_MOST_ROWS]:
             sums = self._gathered.pop(place)
             yield UsageRow(**asdict(place), **asdict(sums))

@@ -22,6 +22,7 @@ _ENDED = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"')
 _USAGE = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
 _TIMINGS = re.compile(r'(?<!\\)"timings"\s*:\s*(?=\{)')
 _BYTES_PER_TOKEN = 3
+_read_value = json.JSONDecoder().raw_decode
 
 
 class ReplyReader:
@@ -93,7 +94,7 @@ def _last_object(mark: re.Pattern[str], text: str) -> dict[str, Any] | None:
     """The last whole JSON object that follows a mark."""
     for match in reversed(list(mark.finditer(text))):
         try:
-            return _object(json.JSONDecoder().raw_decode(text, match.end())[0])
+            return _object(_read_value(text, match.end())[0])
         except json.JSONDecodeError:
             continue
     return None

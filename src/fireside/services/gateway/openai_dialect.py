@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fireside.contracts.answer import Source, Turn, Usage
 from fireside.contracts.chat import CompleteTurns
 from fireside.contracts.embeddings import EmbeddingModel, Embeddings
+from fireside.contracts.inference import ChatPriority
 from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.ids import new_id
 from fireside.services.gateway.completions import (
@@ -147,6 +148,11 @@ class Envelope:
     def is_pipeline(self) -> bool:
         """Whether the whole pipeline is to answer."""
         return self.model == PIPELINE_MODEL
+
+    @property
+    def priority(self) -> ChatPriority:
+        """`background` for what its client calls flexible: slower, and never in the way of others."""
+        return "background" if self.body.get("service_tier") == "flex" else "interactive"
 
 
 def read_envelope(body: bytes) -> Envelope:

@@ -96,7 +96,7 @@ async def rank(request: Request) -> Response:
 
 def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:
     """Pass a request to its model's server and the bytes of the reply back, unread."""
-    asked = inference.Forward(path=request.scope["path"], model=envelope.model, body=body)
+    asked = inference.Forward(path=request.scope["path"], model=envelope.model, body=body, priority=envelope.priority)
     return ForwardedReply(caller(request).stream(inference.FORWARD, asked))
 
 

@@ -51,6 +51,11 @@ class Ticket:
     began_s: float | None = None
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it need not wait, or no more."""
+        return self.began_s is not None
+
     def __enter__(self) -> Self:
         return self
 

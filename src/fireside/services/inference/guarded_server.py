@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from fireside.core.errors import UpstreamError
@@ -60,19 +60,23 @@ class GuardedServer:
         """
         with self._line.attempt(self._model) as attempt:
             begun, span = self._line.clock.monotonic(), self._span()
-            async with AsyncExitStack() as stack:
-                reply, first = await _in_time(self._open(stack, path, body), span)
-                await _check(reply, first)
-                span.has_begun = True
-                attempt.answered()
-                self._line.note_first_word(self._line.clock.monotonic() - begun)
-                with span.rest() as deadline:
-                    rest = _Rest(first, reply.chunks, span, deadline)
-                    yield RawReply(reply.status, reply.media_type, rest, reply.retry_after)
-
-    async def _open(self, stack: AsyncExitStack, path: str, body: bytes) -> tuple[RawReply, bytes]:
-        reply = await stack.enter_async_context(self._server.forward(path, body))
-        return reply, await anext(reply.chunks, b"")
+            deadline = span.left()
+            try:
+                with deadline:
+                    async with self._server.forward(path, body) as reply:
+                        first = await anext(reply.chunks, b"")
+                        deadline.meet()
+                        await _check(reply, first)
+                        span.has_begun = True
+                        attempt.answered()
+                        self._line.note_first_word(self._line.clock.monotonic() - begun)
+                        with span.rest() as rest:
+                            chunks = _Rest(first, reply.chunks, span, rest)
+                            yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after)
+            except TimeoutError as error:
+                if deadline.expired:
+                    raise span.too_slow() from error
+                raise
 
     def _span(self) -> "Span":
         self._deadlines = self._deadlines or Deadlines(asyncio.get_running_loop())

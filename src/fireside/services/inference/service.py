@@ -41,7 +41,7 @@ from fireside.services.inference.errors import TooLargeForBudgetError
 from fireside.services.inference.loading import OffersLoading
 from fireside.services.inference.measuring import forwarded_call, prompted_call
 from fireside.services.inference.model import Catalogue, ServedModel
-from fireside.services.inference.passing import Passage, asker, opened
+from fireside.services.inference.passing import Opened, Passage, asker
 from fireside.services.inference.provider_shelf import ProviderShelf
 from fireside.services.inference.reasons import reason_of
 from fireside.services.inference.serving import MakeInstalled, Serving
@@ -206,7 +206,7 @@ class InferenceService(OffersLoading, Service):
         models = (await self._serving.for_caller(context, request.model)).equals(request.model)
         require_kind(models[0], request.path)
         calling = self._meter.measure(context, request.model, forwarded_call(request, models[0]))
-        async with calling as measured, opened(self._serving, context, request, models) as reply:
+        async with calling as measured, Opened(self._serving, context, request, models) as reply:
             passage = Passage(reply, measured)
             yield ForwardHead(status=reply.status, media_type=reply.media_type).with_reader(passage.read)
             while data := await passage.read():

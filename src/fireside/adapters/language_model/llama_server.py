@@ -1,0 +1,59 @@
+"""llama.cpp's own server, in the embedded engine and elsewhere.
+
+Whether somebody still waits for an answer in one piece it looks only when nothing has happened for a second; while it
+serves anybody else, it writes such an answer to its end whoever has left, and the place is taken meanwhile. A stream
+stops with the first piece that cannot be sent. So answers are asked for as streams and put together here. Can go when
+a release of llama.cpp looks after whole answers as well.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from fireside.adapters.language_model.gathering import GatheredReply
+from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
+from fireside.core.openai_wire import ChunkCutter, json_object
+from fireside.ports.language_model import RawReply
+
+_GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
+
+
+class LlamaServer(OpenAICompatibleServer):
+    """A server of OpenAI's dialect that frees its place as soon as whoever asked has left."""
+
+    @asynccontextmanager
+    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+        """Pass a request through; leaving the context stops the engine, also for an answer in one piece."""
+        wish = _whole_answer(body) if path in _GENERATING else None
+        if wish is None:
+            async with super().forward(path, body) as reply:
+                yield reply
+            return
+        streamed = orjson.dumps(wish | {"stream": True, "stream_options": {"include_usage": True}})
+        async with super().forward(path, streamed) as reply:
+            is_answer = reply.status == 200
+            yield RawReply(reply.status, "application/json", _gathered(reply.chunks)) if is_answer else reply
+
+
+def _whole_answer(body: bytes) -> dict[str, Any] | None:
+    """The request when it asks for an answer in one piece; None for a stream, and for what the engine will refuse."""
+    try:
+        wish = json_object(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return None
+    return wish if wish and not wish.get("stream") else None
+
+
+async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The whole reply as one piece.
+
+    Raises:
+        UpstreamError: The engine broke off, or sent an error.
+    """
+    cutter, whole = ChunkCutter(), GatheredReply()
+    async for data in chunks:
+        for chunk in cutter.feed(data):
+            whole.add(chunk)
+    yield orjson.dumps(whole.body())
