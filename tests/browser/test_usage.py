@@ -71,6 +71,15 @@ def test_what_is_left_and_what_was_used(house: FiresideProcess, guest: Visitor, 
     page.get_by_role("combobox", name="Of", exact=True).select_option(label="myself")
     expect(left).to_be_visible()
 
+    hidden = page.get_by_role("checkbox", name="Show my usage to administrators without my name")
+    for state, person in ((True, "Users who opted out"), (False, "Ana Ortiz")):
+        with page.expect_response("**/api/v1/usage/opt-out"):
+            hidden.set_checked(state)
+        page.get_by_role("combobox", name="Of", exact=True).select_option(label="everybody")
+        page.get_by_role("combobox", name="by", exact=True).select_option(label="Person")
+        expect(page.get_by_role("row", name=person)).to_be_visible()
+        page.get_by_role("combobox", name="Of", exact=True).select_option(label="myself")
+
 
 @pytest.mark.requirement("P19")
 def test_a_question_without_room_names_the_limit_and_when_it_begins_anew(

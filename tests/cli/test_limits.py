@@ -53,3 +53,11 @@ def test_prices_and_usage_are_shown(limits: CommandLine) -> None:
     assert shown.code == 0, shown.err
     assert "total" in shown.out
     assert limits("usage", "--by", "week").code == 1
+
+
+@pytest.mark.requirement("I15")
+def test_who_opts_out_is_told_what_administrators_see(fireside: CommandLine) -> None:
+    assert fireside("usage-opt-out").out.startswith("administrators see your usage without your name")
+    assert fireside("usage", "--json").json["opted_out"] is True
+    assert fireside("usage-opt-out", "--undo").out == "administrators see your usage with your name\n"
+    assert fireside("usage", "--json").json["opted_out"] is False

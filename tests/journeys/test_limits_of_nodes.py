@@ -1,6 +1,7 @@
 """Two processes that both take requests and run models hold to one limit, with the counters on a Redis of their own."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -60,3 +61,28 @@ def test_a_burst_at_two_nodes_is_answered_as_often_as_the_limit_says(cluster: Fi
     assert {status: statuses.count(status) for status in set(statuses)} == {200: MOST, 429: 60 - MOST}
     _, own = call(cluster, "two", "/api/v1/usage")
     assert [(state["used"], state["reserved"]) for state in own["limits"]] == [(MOST, 0)]
+
+
+@pytest.mark.requirement("I15")
+def test_what_was_asked_at_every_node_is_in_the_sums(cluster: FiresideCluster) -> None:
+    asked = {"model": "scripted", "messages": [{"role": "user", "content": "hello there"}]}
+    told = [call(cluster, node, "/v1/chat/completions", asked)[1]["usage"] for node in ("one", "two", "two")]
+    tokens = sum(usage["total_tokens"] for usage in told)
+
+    _, me = call(cluster, "one", "/api/v1/auth/me")
+    for by, group in (("user", me["id"]), ("model", "scripted")):
+        (item,) = reported(cluster, by, requests=3)["items"]
+        assert item["group"] == group
+        assert (item["requests"], item["prompt_tokens"] + item["completion_tokens"]) == (3, tokens)
+    assert reported(cluster, "day", requests=3)["total"] == reported(cluster, "model", requests=3)["total"]
+
+
+def reported(cluster: FiresideCluster, by: str, *, requests: int) -> Any:
+    """The report, once every node has told what it gathered."""
+    deadline = time.monotonic() + 30
+    while True:
+        _, report = call(cluster, "two", f"/api/v1/admin/usage?group_by={by}")
+        if report["total"]["requests"] >= requests:
+            return report
+        assert time.monotonic() < deadline, report
+        time.sleep(0.05)

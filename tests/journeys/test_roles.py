@@ -37,10 +37,11 @@ class House:
     def choose(self, *names: str) -> None:
         self.process.call("PUT", ROLES, {"roles": {"answer": names}})
 
-    def ask(self, conversation: str, content: str) -> str:
+    def ask(self, conversation: str, content: str, *, key: str | None = None) -> str:
         """The name of the model that answered."""
         path = f"/api/v1/conversations/{conversation}/messages"
-        final = [data for _, name, data in events_of(self.process, path, {"content": content}) if name == "final"]
+        events = events_of(self.process, path, {"content": content}, key=key)
+        final = [data for _, name, data in events if name == "final"]
         return str(final[0]["model"])
 
     def conversation(self, mode: str) -> str:

@@ -22,6 +22,7 @@ Name = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Add what stands by itself."""
     app.command("usage")(show_usage)
+    app.command("usage-opt-out")(opt_out)
 
 
 def commands() -> typer.Typer:
@@ -61,6 +62,20 @@ def show_usage(
             for limit in found["limits"]
         ]
         print_table(("limit", "left", "begins anew"), rows)
+
+
+def opt_out(
+    ctx: typer.Context,
+    undo: Annotated[bool, typer.Option("--undo", help="Have it shown with your name again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have your usage shown to administrators without your name; it counts all the same."""
+
+    async def work(connection: Connection) -> Any:
+        return await connection.json("PUT", "/api/v1/usage/opt-out", {"opted_out": not undo})
+
+    shown = "with your name" if undo else "without your name, together with all who opted out"
+    print_done(session_of(ctx).call(work), f"administrators see your usage {shown}", as_json=as_json)
 
 
 def list_limits(ctx: typer.Context, as_json: AsJson = False) -> None:

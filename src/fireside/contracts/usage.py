@@ -21,6 +21,8 @@ NANO = 1_000_000_000
 """Billionths in one of the currency."""
 ERASED = "erased"
 """Stands in sums for all whose accounts are gone."""
+OPTED_OUT = "opted-out"
+"""Stands in reports for all who do not want to be shown by name."""
 LIMITS_SETTING = "FIRESIDE_USAGE_LIMITS"
 """The live setting that holds every limit."""
 
@@ -85,7 +87,8 @@ class UsageQuery(Contract):
 class UsageItem(Contract):
     """What one group used.
 
-    `group` is the user's or key's id, the model's name or the day; empty for none, `erased` for users who are gone.
+    `group` is the user's or key's id, the model's name or the day; empty for none, `erased` for users who are gone,
+    `opted-out` for users who do not want to be shown, and for their keys.
     """
 
     group: str
@@ -131,9 +134,16 @@ class LimitState(Contract):
 
 
 class OwnUsage(UsageReport):
-    """One's own usage, and what is left."""
+    """One's own usage, and what is left. `opted_out`: whether administrators see it only together with others'."""
 
     limits: tuple[LimitState, ...]
+    opted_out: bool = False
+
+
+class OptOut(Contract):
+    """Whether one's usage is shown to administrators only together with that of others who opted out."""
+
+    opted_out: bool
 
 
 class UserErased(Signal):
@@ -147,3 +157,4 @@ RECORD = Action("usage.record", RecordUsage, Nothing, access=INTERNAL, idempoten
 SUMS = Action("usage.sums", UsageSums, UsedAmounts, access=INTERNAL, idempotent=True)
 REPORT = Action("usage.report", UsageQuery, UsageReport, access=ADMIN_READ, idempotent=True)
 OWN = Action("usage.own", UsageQuery, OwnUsage, access=SIGNED_IN, idempotent=True)
+OPT_OUT = Action("usage.opt_out", OptOut, OptOut, access=SIGNED_IN, idempotent=True)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, literal, select
+from sqlalchemy import ColumnElement, Row, case, delete, exists, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from fireside.contracts.usage import ERASED, LimitUnit, UsageRow, UsageSum
+from fireside.contracts.usage import ERASED, OPTED_OUT, LimitUnit, UsageRow, UsageSum
 from fireside.runtime.durable import hold_lock
-from fireside.services.usage.tables import batches, erased_users, hours
+from fireside.services.usage.tables import batches, erased_users, hours, opted_out
 
 _REMEMBERED = timedelta(days=1)
 _ERASING = "usage_erased_users"
@@ -47,6 +47,18 @@ async def erase_user(session: AsyncSession, user_id: str) -> None:
     theirs = theirs.group_by(hours.c.hour, hours.c.model, hours.c.roles)
     await _add(session, _insert(session)(hours).from_select([*_PLACE, *_SUMS], theirs))
     await session.execute(delete(hours).where(hours.c.user_id == user_id))
+    await opt_out(session, user_id, opted=False)
+
+
+async def opt_out(session: AsyncSession, user_id: str, *, opted: bool) -> None:
+    """Note that a user does not want to be shown by name, or does again."""
+    note = _insert(session)(opted_out).values(user_id=user_id).on_conflict_do_nothing()
+    await session.execute(note if opted else delete(opted_out).where(opted_out.c.user_id == user_id))
+
+
+async def has_opted_out(session: AsyncSession, user_id: str) -> bool:
+    """Whether a user does not want to be shown by name."""
+    return bool(await session.scalar(select(exists().where(opted_out.c.user_id == user_id))))
 
 
 async def used_since(session: AsyncSession, wanted: UsageSum) -> int:
@@ -66,13 +78,18 @@ async def used_since(session: AsyncSession, wanted: UsageSum) -> int:
 async def sums(
     session: AsyncSession, group_by: str, *, since: datetime, until: datetime, user_id: str | None
 ) -> list[Row[Any]]:
-    """Sums of the hours from one moment to another, by `hour` or another column; of one user, or of everybody."""
+    """Sums of the hours from one moment to another, by `hour` or another column; of one user, or of everybody.
+
+    Those of everybody show users who opted out, and their keys, together.
+    """
     column = hours.c[group_by]
+    if user_id is None and group_by in {"user_id", "api_key_id"}:
+        column = case((hours.c.user_id.in_(select(opted_out.c.user_id)), literal(OPTED_OUT)), else_=column)
     query = select(column.label("group"), *(func.sum(hours.c[name]).label(name) for name in _SUMS))
     query = query.where(hours.c.hour >= since, hours.c.hour < until)
     if user_id is not None:
         query = query.where(hours.c.user_id == user_id)
-    return list(await session.execute(query.group_by(column).order_by(column)))
+    return list(await session.execute(query.group_by("group").order_by("group")))
 
 
 async def _without_erased(session: AsyncSession, rows: Sequence[UsageRow]) -> list[UsageRow]:

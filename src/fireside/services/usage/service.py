@@ -76,7 +76,18 @@ class UsageService(DurableService):
             InvalidInputError: The end comes before the beginning.
         """
         user_id = str(context.identity.require_user())
-        return OwnUsage(**await self._summed(request, user_id), limits=await self._limits(context.identity))
+        async with self.database.read() as session:
+            opted_out = await repository.has_opted_out(session, user_id)
+        limits = await self._limits(context.identity)
+        return OwnUsage(**await self._summed(request, user_id), limits=limits, opted_out=opted_out)
+
+    @action(usage.OPT_OUT)
+    async def opt_out(self, context: Context, request: usage.OptOut) -> usage.OptOut:
+        """Have the caller's usage shown to administrators only together with that of others, or by name again."""
+        user_id = str(context.identity.require_user())
+        async with self.database.transaction(context) as unit:
+            await repository.opt_out(unit.session, user_id, opted=request.opted_out)
+        return request
 
     @on_event(UserDeleted)
     async def erase_user(self, context: Context, event: UserDeleted, unit: UnitOfWork) -> None:

@@ -36,3 +36,6 @@ batches = Table(
     Index("usage_batches_at", "at"),
 )
 """Batches that were added a short while ago, so that one that comes again is known."""
+
+opted_out = Table("usage_opted_out", metadata, Column("user_id", String(36), primary_key=True))
+"""Ids of users who do not want to be shown by name in what everybody used."""

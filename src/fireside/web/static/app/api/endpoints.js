@@ -28,6 +28,7 @@ export const config = {
 
 export const usage = {
   own: (by) => call("GET", v1`/usage` + query({ group_by: by })),
+  optOut: (wanted) => call("PUT", v1`/usage/opt-out`, { body: { opted_out: wanted } }),
   everybody: (by) => call("GET", v1`/admin/usage` + query({ group_by: by })),
 };
 
@@ -73,7 +74,13 @@ export const providers = {
   saveRoles: (roles) => call("PUT", v1`/roles-to-models`, { body: { roles } }),
 };
 
+export const embeddingModels = {
+  show: () => call("GET", v1`/admin/embedding-model`),
+  use: (model) => call("POST", v1`/admin/embedding-model`, { body: { model } }),
+};
+
 export const jobs = {
+  cancel: (id) => call("POST", v1`/jobs/${id}/cancel`),
   get: (id) => call("GET", v1`/jobs/${id}`),
   events: (id, signal) => send("GET", v1`/jobs/${id}/events`, { accept: STREAM, signal }),
 };

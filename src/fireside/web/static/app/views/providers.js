@@ -15,6 +15,7 @@ import { toastError } from "../state/notices.js";
 import { may } from "../state/session.js";
 import { ago, plural } from "../text/wording.js";
 import { confirm } from "./dialog.js";
+import { EmbeddingModels } from "./embedding-models.js";
 import { Icon } from "./icons.js";
 import { ProviderForm } from "./provider-form.js";
 import { RoleChains } from "./role-chains.js";
@@ -55,6 +56,7 @@ export function Providers() {
         ${editing.value === "" ? html`<${ProviderForm} onDone=${done} />` : null}
         ${list ? html`<${ProviderList} list=${list} onDone=${done} />` : html`<p class="list-empty" role="status">Loading…</p>`}
         ${list ? html`<${RoleChains} />` : null}
+        ${may("models:manage") ? html`<${EmbeddingModels} />` : null}
       </div>
     </div>
   `;

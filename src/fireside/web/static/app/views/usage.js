@@ -3,10 +3,16 @@ import { account, usage } from "../api/endpoints.js";
 import { describe } from "../api/problem.js";
 import { html, useEffect, useSignal } from "../html.js";
 import { limits } from "../state/limits.js";
+import { toastError } from "../state/notices.js";
 import { may } from "../state/session.js";
 import { amount, money, until } from "../text/wording.js";
 import { LimitsOfEverybody } from "./limits.js";
 
+/** What stands for several users whose names are not shown. */
+const TOGETHER = [
+  ["erased", "Users who are gone"],
+  ["opted-out", "Users who opted out"],
+];
 const GROUPS = [
   ["model", "Model"],
   ["day", "Day"],
@@ -31,7 +37,7 @@ function UsageView() {
   const by = useSignal("model");
   const found = useSignal(null);
   const problem = useSignal("");
-  const names = useSignal(new Map());
+  const names = useSignal(new Map(TOGETHER));
   const isAdmin = may("admin:read");
   useEffect(() => {
     let current = true;
@@ -44,7 +50,7 @@ function UsageView() {
   useEffect(() => {
     if (!everyone.value || !may("users:manage")) return;
     // without names the ids are shown
-    account.people().then((people) => (names.value = new Map([["erased", "Users who are gone"], ...people.map((one) => [one.id, one.name])]))).catch(() => {});
+    account.people().then((people) => (names.value = new Map([...TOGETHER, ...people.map((one) => [one.id, one.name])]))).catch(() => {});
   }, [everyone.value]);
   if (problem.value) return html`<p class="thread-problem" role="alert">${problem.value}</p>`;
   const report = found.value;
@@ -74,7 +80,27 @@ function UsageView() {
         >
       </div>
       <${Report} report=${report} names=${names.value} />
+      ${report.limits ? html`<${OptOut} report=${report} />` : null}
     </section>
+  `;
+}
+
+function OptOut({ report }) {
+  const opted = useSignal(report.opted_out);
+  const change = async (event) => {
+    const wanted = event.target.checked;
+    try {
+      opted.value = (await usage.optOut(wanted)).opted_out;
+    } catch (error) {
+      event.target.checked = !wanted;
+      toastError(error);
+    }
+  };
+  return html`
+    <label class="usage-opt-out">
+      <input type="checkbox" checked=${opted.value} onChange=${change} />
+      <span>Show my usage to administrators without my name <small>It counts all the same, for limits and in sums.</small></span>
+    </label>
   `;
 }
 
