@@ -18,6 +18,7 @@ ItemT = TypeVar("ItemT")
 _CALLERS_FAULT = frozenset({400, 404, 405, 409, 413, 415, 422})
 """Statuses that go back to the client as they came: the provider is well, the request is not."""
 _ENDED = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"')
+_STREAMED = re.compile(rb'"stream"\s*:\s*true')
 _TAIL_BYTES = 4096
 _EVENTS = "text/event-stream"
 
@@ -64,6 +65,7 @@ class GuardedServer:
         """
         with self._line.attempt(self._model) as attempt:
             begun, span = self._line.clock.monotonic(), self._span()
+            span.has_begun = not _STREAMED.search(body)  # the first byte of an answer in one piece comes with its end
             async with AsyncExitStack() as stack:
                 reply, first = await _in_time(self._open(stack, path, body), span)
                 await _check(reply, first)
