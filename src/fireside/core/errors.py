@@ -55,6 +55,7 @@ class ModelGoneError(InvalidInputError):
     """The model's server has no such model, or does not do this; another model may."""
 
     code = "model_gone"
+    status = 404
 
 
 class UnauthenticatedError(FiresideError):

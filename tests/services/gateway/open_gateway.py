@@ -1,4 +1,4 @@
-"""The gateway before an inference service, over real sockets; a header says whose request it is."""
+"""The gateway before services, over real sockets; a header says whose request it is."""
 
 import asyncio
 import socket
@@ -14,9 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fireside.contracts.permissions import ROLES
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId
-from fireside.runtime.mesh import Node
+from fireside.runtime.mesh import Node, Service
 from fireside.services.gateway.app import Page, create_app
-from fireside.services.inference.service import InferenceService
 from fireside.testing.mesh import local_node
 from tests.services.gateway.gateway_house import USER_ID, AsSomeone, a_probe
 
@@ -37,9 +36,9 @@ class AsTheHeaderSays:
 
 
 @asynccontextmanager
-async def open_gateway(inference: InferenceService, page: Path) -> AsyncGenerator[aiohttp.ClientSession, None]:
+async def open_gateway(*services: Service, page: Path) -> AsyncGenerator[aiohttp.ClientSession, None]:
     """A client of it."""
-    async with local_node(inference) as node:
+    async with local_node(*services) as node:
         app = create_app(routers=(), probes=a_probe(), page=Page(page))
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

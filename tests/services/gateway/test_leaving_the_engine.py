@@ -74,7 +74,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     engine = catalogue.models[0].engine
     assert engine is not None
     inference = InferenceService(catalogue=catalogue, room=room())
-    async with open_gateway(inference, tmp_path) as client, aiohttp.ClientSession() as beside:
+    async with open_gateway(inference, page=tmp_path) as client, aiohttp.ClientSession() as beside:
         await engine.address(timeout_s=PATIENCE_S)
         yield House(client, Engine(engine, beside))
 

@@ -77,7 +77,7 @@ async def way(tmp_path: Path) -> AsyncIterator[Way]:
             context_tokens=8,
         )
         inference = InferenceService(catalogue=Catalogue((model,)), room=room())
-        async with open_gateway(inference, tmp_path) as client:
+        async with open_gateway(inference, page=tmp_path) as client:
             yield Way(client, upstream, queue)
 
 

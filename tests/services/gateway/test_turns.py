@@ -66,7 +66,7 @@ async def turns(tmp_path: Path, places: int) -> AsyncIterator[Turns]:
         queue = FairQueue(places=places, most_waiting=100, clock=SystemClock())
         model = ServedModel("tiny", "tiny", OpenAICompatibleServer(locate), queue, "write", 4096)
         inference = InferenceService(catalogue=Catalogue((model,)), room=room())
-        async with open_gateway(inference, tmp_path) as client:
+        async with open_gateway(inference, page=tmp_path) as client:
             yield Turns(client, upstream, queue)
 
 

@@ -1,6 +1,7 @@
 """A provider's server behind its breaker and within its time: every real request goes through here."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
@@ -16,6 +17,7 @@ ItemT = TypeVar("ItemT")
 
 _CALLERS_FAULT = frozenset({400, 404, 405, 409, 413, 415, 422})
 """Statuses that go back to the client as they came: the provider is well, the request is not."""
+_STREAMED = re.compile(rb'"stream"\s*:\s*true')
 
 
 class GuardedServer:
@@ -60,6 +62,7 @@ class GuardedServer:
         """
         with self._line.attempt(self._model) as attempt:
             begun, span = self._line.clock.monotonic(), self._span()
+            span.has_begun = not _STREAMED.search(body)  # the first byte of an answer in one piece comes with its end
             deadline = span.left()
             try:
                 with deadline:
