@@ -18,6 +18,8 @@ NAMES = {
     "ingest": "ingest against the bare embedder",
     "mesh": "calls, events and streams between two nodes, beside Moleculer.js",
     "facts": "facts with confirms through each broker, beside its bare driver",
+    "rereading": "credentials and conversations read anew, beside a hit in the cache",
+    "warm": "the first questions after a start, with and without what is kept warm",
     "search": "search at 1k, 10k and 100k chunks",
 }
 LONG = {

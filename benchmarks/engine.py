@@ -59,9 +59,20 @@ class Counted:
     house_s: list[float] = field(default_factory=lambda: list[float]())
     engine_s: list[float] = field(default_factory=lambda: list[float]())
 
-    def per_token_ms(self, used_s: list[float]) -> float:
-        """Processor time for a token, over all rounds that count."""
-        return sum(used_s[WARM_UP:]) / sum(self.tokens[WARM_UP:]) * 1000
+    @property
+    def engine_ms(self) -> float:
+        """The engine's processor time for a token, over all rounds that count."""
+        return sum(self.engine_s[WARM_UP:]) / sum(self.tokens[WARM_UP:]) * 1000
+
+    @property
+    def took_s(self) -> float:
+        """How long all rounds took that count."""
+        return sum(tokens / rate for tokens, rate in zip(self.tokens[WARM_UP:], self.rates[WARM_UP:], strict=True))
+
+    def house_ms(self, idle: "Counted") -> float:
+        """Fireside's processor time for a token, less what it takes at the same time when nobody asks it."""
+        of_itself_s = sum(idle.house_s[WARM_UP:]) / idle.took_s * self.took_s
+        return (sum(self.house_s[WARM_UP:]) - of_itself_s) / sum(self.tokens[WARM_UP:]) * 1000
 
 
 def main() -> None:
@@ -137,8 +148,10 @@ class Comparison:
                     f"  {name}: tokens/s, share of the bare engine's: {shares[name]} (goal >= {_goal(self._streams)})"
                 )
                 print(f"  {name}: first token, added: {added[name]} ms (goal <= 5)")
-            house_ms, engine_ms = (counted.per_token_ms(used) for used in (counted.house_s, counted.engine_s))
-            print(f"  {name}: processor time for a token: engine {engine_ms:.2f} ms, Fireside {house_ms:.2f} ms")
+            house_ms = counted.house_ms(self._counted[BARE])
+            print(
+                f"  {name}: processor time for a token: engine {counted.engine_ms:.2f} ms, Fireside {house_ms:.2f} ms"
+            )
 
     async def _first_token_ms(self, session: aiohttp.ClientSession, name: str) -> float:
         place, pid = self._places[name], self._engine.status.pid

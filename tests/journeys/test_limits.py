@@ -1,6 +1,7 @@
 """Limits and usage of a whole Fireside: every dialect says in its own way that there is no room, and when there is."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -141,3 +142,56 @@ def test_what_was_used_is_kept_by_a_restart(house: FiresideProcess) -> None:
 
     assert house.call("GET", "/api/v1/usage")["total"] == before
     refused(house, path, CALLS[path])
+
+
+TOLD = {
+    "/v1/chat/completions": "x-ratelimit-{what}-{unit}",
+    "/v1/responses": "x-ratelimit-{what}-{unit}",
+    "/v1/messages": "anthropic-ratelimit-{unit}-{what}",
+}
+
+
+def answered(house: FiresideProcess, path: str, *, stream: bool, model: str = "scripted") -> dict[str, str]:
+    """The headers of a reply that went well."""
+    body = json.dumps(CALLS[path] | {"stream": stream, "model": model}).encode()
+    headers = {"authorization": f"Bearer {house.key}", "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(house.url + path, body, headers), timeout=60) as reply:
+        assert reply.read()
+        return {name.lower(): value for name, value in reply.headers.items()}
+
+
+@pytest.mark.requirement("P19")
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("path", TOLD)
+def test_a_reply_that_went_well_tells_what_is_left_in_the_headers_of_its_dialect(
+    house: FiresideProcess, path: str, stream: bool
+) -> None:
+    general, own = limit("user", "tokens", 900_000), limit("user", "tokens", 800_000, model="scripted")
+    config(house, **{LIMITS: [limit("user", "requests", 7000), limit("all", "requests", 9000), general, own]})
+
+    headers = answered(house, path, stream=stream)
+    left = {state["name"]: state["remaining"] for state in house.call("GET", "/api/v1/usage")["limits"]}
+
+    def told(what: str, unit: str) -> str:
+        return headers[TOLD[path].format(what=what, unit=unit)]
+
+    assert (told("limit", "requests"), told("limit", "tokens")) == ("7000", "800000")
+    assert int(told("remaining", "requests")) == left["user/*/*/requests/month"]
+    remaining_tokens = int(told("remaining", "tokens"))
+    if stream:  # room for the longest answer is held while it is written
+        assert 0 < remaining_tokens < left["user/*/scripted/tokens/month"]
+    else:
+        assert remaining_tokens == left["user/*/scripted/tokens/month"]
+    form = r"\d{4}-\d\d-01T00:00:00Z" if path == "/v1/messages" else r"\d+h\d+m\d+s"
+    assert re.fullmatch(form, told("reset", "requests"))
+    assert re.fullmatch(form, told("reset", "tokens"))
+
+
+def test_without_a_limit_of_its_kind_nothing_is_told(house: FiresideProcess) -> None:
+    without = answered(house, "/v1/chat/completions", stream=False)
+    config(house, **{LIMITS: [limit("user", "cost", 1000), limit("user", "tokens", 1000, model="another")]})
+    of_others = answered(house, "/v1/chat/completions", stream=False)
+    config(house, **{LIMITS: [limit("user", "requests", 9000)]})
+    ollama = answered(house, "/api/chat", stream=False)
+
+    assert [name for headers in (without, of_others, ollama) for name in headers if "ratelimit" in name] == []

@@ -24,6 +24,8 @@ from tests.postgresql import PostgresqlServer
 from tests.redis_servers import RedisServer
 from tests.redis_servers import running as running_servers
 
+pytestmark = pytest.mark.timeout(400)  # nodes are started, and ask hundreds of times
+
 ASKED = ("When does the travel desk close?", "What may a hotel night cost?", "How many hours may I carry over?")
 SEARCHED = [
     f"{what} {where}" for what in ("hotel", "train", "doctor", "leave", "desk", "supervisor") for where in "abcde"
@@ -87,19 +89,19 @@ def wait_until_embedding(node: FiresideProcess) -> None:
     )
 
 
-def search(node: FiresideProcess, words: str) -> None:
-    node.call("GET", "/api/v1/search?" + urlencode({"q": words}))
-
-
 def first_hundred(nodes: Sequence[FiresideProcess], front: FiresideProcess) -> int:
-    """What people ask for who have waited for the start: lists of models, searches, questions. Says how many."""
-    requests = [lambda node, words=words: search(node, words) for words in SEARCHED]
-    requests += [lambda node, path=path: node.call("GET", path) for path in LISTS for _ in range(16)]
-    for number, request in enumerate(requests):
-        request(nodes[number % len(nodes)])
+    """What people ask for who have waited for the start: searches, lists of models, questions. Says how many."""
+    searches = ["/api/v1/search?" + urlencode({"q": words}) for words in SEARCHED]
+    paths = [*searches, *(path for path in LISTS for _ in range(16))]
+    for number, path in enumerate(paths):
+        nodes[number % len(nodes)].call("GET", path)
     for question in ASKED:
         ask(front, question)
-    return len(requests) + 2 * len(ASKED)
+    return len(paths) + 2 * len(ASKED)
+
+
+def models_shown(node: FiresideProcess, key: str | None = None) -> list[str]:
+    return [item["name"] for item in node.call("GET", LISTS[0], key=key)["items"]]
 
 
 @pytest.mark.requirement("C4")
@@ -185,11 +187,10 @@ def test_a_model_that_is_closed_to_people_at_one_node_is_gone_from_the_list_of_t
 ) -> None:
     one, two = pair[0]
     ann = new_user(one)
-    shown = lambda key: [item["name"] for item in two.call("GET", LISTS[0], key=key)["items"]]  # noqa: E731
-    assert shown(ann) == shown(None) == ["scripted"]
+    assert models_shown(two, ann) == models_shown(two) == ["scripted"]
 
     one.call("PATCH", "/api/v1/models/scripted", {"roles": ["admin"], "tags": ["for us"]})
-    wait_a_while_for(lambda: shown(ann) == [])
+    wait_a_while_for(lambda: models_shown(two, ann) == [])
 
-    assert shown(ann) == []
+    assert models_shown(two, ann) == []
     assert [item["tags"] for item in two.call("GET", LISTS[0])["items"]] == [["for us"]]

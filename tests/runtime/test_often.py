@@ -60,10 +60,15 @@ def test_what_nobody_asked_for_within_a_day_is_expected_no_more(clock: ManualClo
 
 def test_only_so_many_are_remembered_and_those_that_came_often_stay(clock: ManualClock) -> None:
     asked = often(clock, most=2)
+    ask(asked, "aaabbb")
 
-    ask(asked, "aaabbb" + "cdefgh" + "ii")
+    for key in "cdefgh":
+        clock.pass_time(seconds=1)
+        ask(asked, key)
+    ask(asked, "c")  # it was forgotten meanwhile
+    asked.forget(lambda value: value == ord("b"))
 
-    assert list(asked.best()) == ["a", "b"]
+    assert list(asked.best()) == ["a"]
 
 
 def test_nothing_is_remembered_where_none_is_wanted(clock: ManualClock) -> None:

@@ -151,6 +151,7 @@ def make_application(node: Node, parts: Parts) -> ASGIApp:
         windows=parts.windows or MemoryRateWindows(parts.clock),
         metrics=parts.metrics,
         page_files=web.FILES,
+        allowances=parts.meter,
     )
     return guard.around(app)
 

@@ -60,6 +60,11 @@ class RawReply:
     chunks: AsyncIterator[bytes]
     retry_after: str | None = None
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it comes as server-sent events."""
+        return self.media_type.startswith("text/event-stream")
+
 
 class LanguageModelServer(Protocol):
     """A server of language models."""

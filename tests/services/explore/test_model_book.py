@@ -1,6 +1,7 @@
 """What is known of the models here comes from the cache, and never shows anybody what is not so any more."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from fireside.adapters.cache.memory import MemoryCache
 from fireside.contracts import explore
 from fireside.core.clock import SystemClock
+from fireside.core.ids import new_id
 from fireside.runtime.caching import Cache
 from fireside.runtime.metrics import Metrics
 from fireside.services.explore import repository
@@ -88,12 +90,16 @@ async def test_a_change_by_another_node_counts_when_the_cache_or_a_signal_tells_
         assert await durable_eventually(closed)
 
 
-async def test_who_changes_something_is_not_told_what_was_cached(shop: Shop) -> None:
-    await shop.names(shop.admin)
-    await close_to_users_and_tell_nobody(shop)
+async def test_who_changes_a_model_finds_it_though_nobody_told_of_it_yet(shop: Shop) -> None:
+    assert await shop.names(shop.admin) == ["one"]
+    async with shop.service.database.transaction() as unit:
+        one = await repository.find_model(unit.session, "one")
+        assert one is not None
+        await repository.add_model(unit.session, replace(one, id=new_id(), name="two"))
+    assert await shop.names(shop.admin) == ["one"]
 
-    assert (await shop.change("one", tags=("fast",))).roles == ("admin",)
-    assert await shop.names(shop.as_role("user")) == []
+    assert (await shop.change("two", tags=("fast",))).tags == ("fast",)
+    assert await shop.names(shop.admin) == ["one", "two"]
 
 
 async def test_what_a_process_changed_that_died_before_it_told_of_it_counts_from_its_next_start_on(

@@ -9,12 +9,14 @@ from fireside.contracts.answer import Usage
 from fireside.contracts.usage import SUMS, LimitUnit, UsageSums, UserErased
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, UnavailableError
+from fireside.core.identity import Identity
 from fireside.core.ids import new_id
 from fireside.core.tasks import end
 from fireside.ports.usage_counters import Claim, Reserved, Settlement, UsageCounters
 from fireside.runtime.context import Context
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import Service, on_signal
+from fireside.runtime.metering.allowances import Allowance, tightest
 from fireside.runtime.metering.ledger import Ledger
 from fireside.runtime.metering.measured import Expected, Measured
 from fireside.runtime.metering.refusing import Full, refusal
@@ -82,6 +84,15 @@ class Meter(Service):
     def measure(self, context: Context, model: str, expected: Callable[[], Expected]) -> Measured:
         """Measure a call of a model; `expected` is asked only when a limit holds, or the server tells no usage."""
         return Measured(self, context.identity, model, expected, at=self._clock.now())
+
+    @property
+    def is_limiting(self) -> bool:
+        """Whether there is any limit."""
+        return bool(self._settings.limits)
+
+    async def left(self, identity: Identity, model: str) -> list[Allowance]:
+        """What is left to somebody of the limits of requests and tokens that hold for a model."""
+        return await tightest(self.counters, self.rules.applying(identity, model), self._clock.now())
 
     async def write(self) -> None:
         """Have stored what was used until now.

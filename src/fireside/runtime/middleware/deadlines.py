@@ -55,6 +55,33 @@ class Deadline:
             self._task.cancel()
 
 
+class WaitsDeadline(Deadline):
+    """A deadline for the waits within a block: `begin_wait`, what waits, `end_wait`. Between them nobody is cancelled.
+
+    Whoever waits asks `expired` before, and `cut_wait_short` when it was cancelled. However many waits there are, they
+    cost one deadline; each may run in another task.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        self._task = None
+        return self
+
+    def begin_wait(self) -> None:
+        """The running task waits from now on."""
+        self._task = task = asyncio.current_task()
+        self._cancelling = 0 if task is None else task.cancelling()
+
+    def end_wait(self) -> None:
+        """It waits no more."""
+        self._task = None
+
+    def cut_wait_short(self) -> bool:
+        """Whether it was the deadline, and nobody else, that cancelled the wait."""
+        return self._expired and self._task is not None and self._task.uncancel() <= self._cancelling
+
+
 class Deadlines:
     """The deadlines that run on one event loop at a time.
 
@@ -68,6 +95,13 @@ class Deadlines:
 
     def within(self, seconds: float) -> Deadline:
         """A block of the running task that may take so long from now on; to be entered at once."""
+        return Deadline(*self._place(seconds))
+
+    def waits_within(self, seconds: float) -> WaitsDeadline:
+        """A block whose waits must be over after so long from now on; to be entered at once."""
+        return WaitsDeadline(*self._place(seconds))
+
+    def _place(self, seconds: float) -> tuple[float, "asyncio.Task[Any] | None", set[Deadline]]:
         task = asyncio.current_task(self.loop)
         if task is None:  # it runs on another loop; to ask for the running one each time costs a system call
             self.loop, self._slots = asyncio.get_running_loop(), {}
@@ -78,7 +112,7 @@ class Deadlines:
         if slot is None:
             slot = self._slots[number] = set()
             self.loop.call_at(number * SLOT_S, self._arm, number)
-        return Deadline(when, task, slot)
+        return when, task, slot
 
     def _arm(self, number: int) -> None:
         for deadline in self._slots.pop(number):

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from fireside.ports.rate_windows import RateWindows
 from fireside.runtime.metrics import Metrics
+from fireside.services.gateway.allowances import ALLOWANCE_HEADERS, Allowances, KnowsAllowances
 from fireside.services.gateway.authentication import Authentication, Doorkeeper, MakeContext
 from fireside.services.gateway.body_limit import BodyLimit
 from fireside.services.gateway.identities import Authenticator
@@ -20,7 +21,10 @@ from fireside.services.gateway.settings import GatewaySettings
 from fireside.services.gateway.socket_authentication import SocketAuthentication
 
 _ALLOWED_HEADERS = ("authorization", "content-type", "last-event-id", "x-api-key", "x-request-id")
-_EXPOSED_HEADERS = ("x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+_EXPOSED_HEADERS = (
+    *("x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    *ALLOWANCE_HEADERS,
+)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBES = ("/health/live", "/health/ready", "/metrics")
 
@@ -37,6 +41,7 @@ class Guard:
         metrics: Where requests are counted.
         upload_paths: Paths that take large bodies.
         page_files: Beginnings of the paths of the page's files, of which every visit asks for dozens.
+        allowances: Knows what is left of the limits of models; None where nobody is told.
         first_message_s: How long a WebSocket without a credential may take to send one.
     """
 
@@ -47,6 +52,7 @@ class Guard:
     metrics: Metrics = field(default_factory=Metrics)
     upload_paths: Sequence[str] = ("/api/v1/documents",)
     page_files: Sequence[str] = ()
+    allowances: KnowsAllowances | None = None
     first_message_s: float = 10.0
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -54,6 +60,8 @@ class Guard:
         settings = self.settings
         limiter = RateLimiter(rates=Rates(settings), windows=self.windows)
         doorkeeper = Doorkeeper(authenticator=self.authenticator, limiter=limiter, make_context=self.make_context)
+        if self.allowances is not None:
+            app = Allowances(app, source=self.allowances)
         app = BodyLimit(app, settings=settings, upload_paths=self.upload_paths)
         app = RateLimits(app, limiter=limiter, uncounted_prefixes=(*PROBES, *self.page_files))
         app = Authentication(app, doorkeeper=doorkeeper)

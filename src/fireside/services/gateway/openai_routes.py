@@ -10,6 +10,7 @@ from fireside.contracts.permissions import MODELS_USE, route_access
 from fireside.core.errors import InvalidInputError, UnavailableError
 from fireside.services.gateway import answering
 from fireside.services.gateway import openai_dialect as dialect
+from fireside.services.gateway.allowances import note_model
 from fireside.services.gateway.answering import caller
 from fireside.services.gateway.completions import Asked
 from fireside.services.gateway.offered import count_words, embed, is_served, offered
@@ -96,6 +97,7 @@ async def rank(request: Request) -> Response:
 
 def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Response:
     """Pass a request to its model's server and the bytes of the reply back, unread."""
+    note_model(request.scope, envelope.model)
     asked = inference.Forward(path=request.scope["path"], model=envelope.model, body=body, priority=envelope.priority)
     return ForwardedReply(caller(request).stream(inference.FORWARD, asked))
 

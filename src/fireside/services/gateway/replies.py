@@ -80,9 +80,9 @@ class ForwardedReply(Response):
                 head = await head_of(items)
                 if head.media_type.startswith(dialect.SSE):
                     await send(_head(head.status, head.media_type))
-                    await _send_all(_told(items), send)
+                    await _send_all(_told(head, items), send)
                     return
-                content = await content_of(items)
+                content = await content_of(head, items)
         await send(_whole_head(head.status, head.media_type, len(content)))
         await send({"type": "http.response.body", "body": content})
 
@@ -99,17 +99,30 @@ async def head_of(items: ForwardedItems) -> ForwardHead:
     return head
 
 
-async def content_of(items: ForwardedItems) -> bytes:
+async def pieces_of(head: ForwardHead, items: ForwardedItems) -> AsyncGenerator[bytes, None]:
+    """The bytes that come after the head, as they come.
+
+    Raises:
+        FiresideError: They broke off.
+    """
+    if head.read is not None:
+        while data := await head.read():
+            yield data
+    async for item in items:
+        if isinstance(item, ForwardChunk):
+            yield item.data
+
+
+async def content_of(head: ForwardHead, items: ForwardedItems) -> bytes:
     """Everything that comes after the head."""
-    return b"".join([item.data async for item in items if isinstance(item, ForwardChunk)])
+    return b"".join([piece async for piece in pieces_of(head, items)])
 
 
-async def _told(items: ForwardedItems) -> AsyncGenerator[bytes, None]:
-    """The chunks of a stream; an error that breaks it is its last event."""
+async def _told(head: ForwardHead, items: ForwardedItems) -> AsyncGenerator[bytes, None]:
+    """The pieces of a stream; an error that breaks it is its last event."""
     try:
-        async for item in items:
-            if isinstance(item, ForwardChunk):
-                yield item.data
+        async for piece in pieces_of(head, items):
+            yield piece
     except FiresideError as error:  # what came before may have ended within a line
         yield b"\n\n" + dialect.failed_chunk(error) + dialect.DONE
 

@@ -7,12 +7,56 @@ from types import TracebackType
 import orjson
 
 from fireside.contracts.inference import Forward
-from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError
+from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError, UpstreamError
 from fireside.ports.language_model import RawReply
 from fireside.runtime.context import Context
+from fireside.runtime.metering import Measured, ReplyReader
 from fireside.services.inference.images import refuse_images
 from fireside.services.inference.model import ServedModel
 from fireside.services.inference.serving import Serving
+
+_OK = 200
+
+
+class Passage:
+    """The bytes of a reply on their way to whoever asked; what they used is read along."""
+
+    __slots__ = ("_chunks", "_error", "_over", "_reader", "_streamed")
+
+    def __init__(self, reply: RawReply, measured: Measured) -> None:
+        """Begin to pass a reply on, which counts when it is an answer."""
+        self._chunks, self._reader = reply.chunks, ReplyReader()
+        self._streamed = reply.is_stream and reply.status == _OK
+        self._over = False
+        self._error: FiresideError | None = None
+        if reply.status == _OK:
+            measured.reads(self._reader)
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at their end and where they break off, of which `require_whole` tells."""
+        while not self._over:
+            try:
+                data = await anext(self._chunks)
+            except StopAsyncIteration:
+                self._over = True
+            except FiresideError as error:
+                self._over, self._error = True, error
+            else:
+                self._reader.feed(data)
+                if data:
+                    return data
+        return b""
+
+    def require_whole(self) -> None:
+        """Pass when the reply has come to its end, which a stream tells itself.
+
+        Raises:
+            FiresideError: It broke off.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._streamed and not self._reader.has_ended:
+            raise UpstreamError("the model's server broke off in the middle of an answer")
 
 
 def asker(context: Context) -> Hashable:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from functools import lru_cache
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
@@ -42,7 +41,7 @@ from fireside.services.inference.errors import TooLargeForBudgetError
 from fireside.services.inference.loading import OffersLoading
 from fireside.services.inference.measuring import forwarded_call, prompted_call
 from fireside.services.inference.model import Catalogue, ServedModel
-from fireside.services.inference.passing import Opened, asker
+from fireside.services.inference.passing import Opened, Passage, asker
 from fireside.services.inference.provider_shelf import ProviderShelf
 from fireside.services.inference.reasons import reason_of
 from fireside.services.inference.serving import MakeInstalled, Serving
@@ -57,7 +56,6 @@ _STATES: dict[EngineState, ModelState] = {
 }
 
 
-_OK = 200
 _NOT_FOR_THIS_MODEL = (ContextOverflowError, ModelGoneError, TooLargeForBudgetError)
 """What another model may be able to do though trying again is of no use."""
 
@@ -209,11 +207,11 @@ class InferenceService(OffersLoading, Service):
         require_kind(models[0], request.path)
         calling = self._meter.measure(context, request.model, forwarded_call(request, models[0]))
         async with calling as measured, Opened(self._serving, context, request, models) as reply:
-            yield _head(reply.status, reply.media_type)
-            async for data in reply.chunks:
-                if reply.status == _OK:
-                    measured.feed(data)
+            passage = Passage(reply, measured)
+            yield ForwardHead(status=reply.status, media_type=reply.media_type).with_reader(passage.read)
+            while data := await passage.read():
                 yield ForwardChunk(data=data)
+            passage.require_whole()
 
     def _profile(self, model: ServedModel) -> ModelProfile:
         status = model.engine.status if model.engine is not None else None
@@ -230,11 +228,6 @@ class InferenceService(OffersLoading, Service):
             tokens_per_s=seen.tokens_per_s,
             answers=seen.answers,
         )
-
-
-@lru_cache(maxsize=64)
-def _head(status: int, media_type: str) -> ForwardHead:
-    return ForwardHead(status=status, media_type=media_type)
 
 
 def _replacing(wanted: str, reason: str) -> dict[str, object]:
