@@ -167,9 +167,10 @@ class ForwardHead(Contract):
         return self._read
 
     def with_reader(self, read: ReadBytes) -> Self:
-        """The head, with what gives the next bytes."""
-        self._read = read
-        return self
+        """The same head, with what gives the next bytes."""
+        head = self.model_copy()
+        head._read = read
+        return head
 
 
 class ForwardChunk(Contract):

@@ -18,6 +18,8 @@ from fireside.adapters.language_model.wire import Origin, Wire
 
 _NEXT_ADDRESS_S: Final = 0.25
 """After how long a second address of a server is tried beside the first (RFC 8305)."""
+_LOOKS: Final = 4
+"""How often connections are looked at in the time after which one is given up."""
 _ALWAYS: Final = {"accept": "*/*", "content-type": "application/json", "user-agent": "Fireside"}
 
 _AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
@@ -78,6 +80,8 @@ class Connections:
         self._places = asyncio.Semaphore(most)
         self._connect_timeout_s = connect_timeout_s
         self._make_wire = partial(Wire, read_timeout_s=read_timeout_s, keep_s=keep_s, on_lost=self._lost)
+        self._look_every_s = min(read_timeout_s, keep_s) / _LOOKS
+        self._timer: asyncio.TimerHandle | None = None
         self._open: set[Wire] = set()
         self._idle: dict[Origin, dict[Wire, None]] = {}
         self._tls: ssl.SSLContext | None = None
@@ -150,6 +154,8 @@ class Connections:
                 opened.close()
                 raise
         self._open.add(wire)
+        if self._timer is None:
+            self._look_later()
         return wire
 
     async def _tls_context(self) -> ssl.SSLContext:
@@ -158,8 +164,20 @@ class Connections:
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._look_every_s, self._look)
+
+    def _look(self) -> None:
+        """Have connections give up: one timer for all, because one for each takes as much memory as the connection."""
+        for wire in tuple(self._open):
+            wire.look()
+        self._look_later()
+
     def _lost(self, wire: Wire) -> None:
         self._open.discard(wire)
+        if not self._open and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         idle = self._idle.get(wire.origin, {})
         idle.pop(wire, None)
         if not idle:

@@ -13,8 +13,6 @@ import httptools
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
 
-_LOOKS: Final = 4
-"""How often a connection is looked at in the time after which it is given up."""
 _MOST_BUFFERED_BYTES: Final = 1 << 18
 _LONGEST_WITH_HEAD_BYTES: Final = 1 << 16
 _LENIENT: Final = ("lenient_headers", "lenient_optional_cr_before_lf", "lenient_spaces_after_chunk_size")
@@ -59,7 +57,6 @@ class Wire(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(**dict.fromkeys(_LENIENT, True))
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._pieces: list[bytes] = []
@@ -136,15 +133,12 @@ class Wire(asyncio.Protocol):
         self.close()
         self._wake()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Give up a server that has said nothing for too long, and a connection that nobody has used for long."""
         limit_s = self._keep_s if self.complete else self._read_timeout_s
-        left_s = limit_s if self._paused else limit_s - (self._loop.time() - self._moved_at_s)
-        if left_s <= 0:
-            self.close() if self.complete else self._fail(SilentServerError())
+        if self._paused or self._loop.time() - self._moved_at_s < limit_s:
             return
-        wait_s = min(left_s, min(self._keep_s, self._read_timeout_s) / _LOOKS)
-        self._timer = self._loop.call_later(wait_s, self._look)
+        self.close() if self.complete else self._fail(SilentServerError())
 
     # What the event loop calls.
 
@@ -152,7 +146,6 @@ class Wire(asyncio.Protocol):
         """Be open."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         self._moved_at_s = self._loop.time()
-        self._look()
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes of the reply."""
@@ -170,8 +163,6 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Be closed; a reply without a length ends so."""
         self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
         if not self.complete:
             if self._headed and exc is None and self._error is None and self._ends_with_connection():
                 self.complete = True

@@ -62,15 +62,15 @@ class WaitsDeadline(Deadline):
     cost one deadline; each may run in another task.
     """
 
-    __slots__ = ()
+    __slots__ = ("_loop",)
 
-    def __enter__(self) -> Self:
-        self._task = None
-        return self
+    def __init__(self, when: float, slot: "set[Deadline]", loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(when, None, slot)
+        self._loop = loop
 
     def begin_wait(self) -> None:
         """The running task waits from now on."""
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._loop)
         self._cancelling = 0 if task is None else task.cancelling()
 
     def end_wait(self) -> None:
@@ -95,24 +95,24 @@ class Deadlines:
 
     def within(self, seconds: float) -> Deadline:
         """A block of the running task that may take so long from now on; to be entered at once."""
-        return Deadline(*self._place(seconds))
+        when, slot = self._place(seconds)
+        return Deadline(when, asyncio.current_task(self.loop), slot)
 
     def waits_within(self, seconds: float) -> WaitsDeadline:
         """A block whose waits must be over after so long from now on; to be entered at once."""
-        return WaitsDeadline(*self._place(seconds))
+        when, slot = self._place(seconds)
+        return WaitsDeadline(when, slot, self.loop)
 
-    def _place(self, seconds: float) -> tuple[float, "asyncio.Task[Any] | None", set[Deadline]]:
-        task = asyncio.current_task(self.loop)
-        if task is None:  # it runs on another loop; to ask for the running one each time costs a system call
+    def _place(self, seconds: float) -> tuple[float, set[Deadline]]:
+        if asyncio.current_task(self.loop) is None:  # another loop runs; to ask for it each time costs a system call
             self.loop, self._slots = asyncio.get_running_loop(), {}
-            task = asyncio.current_task(self.loop)
         when = self.loop.time() + seconds
         number = int(when / SLOT_S)
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = set()
             self.loop.call_at(number * SLOT_S, self._arm, number)
-        return when, task, slot
+        return when, slot
 
     def _arm(self, number: int) -> None:
         for deadline in self._slots.pop(number):

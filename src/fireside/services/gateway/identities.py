@@ -13,6 +13,7 @@ from fireside.core.clock import Clock
 from fireside.core.identity import Identity, user_identity
 from fireside.core.ids import UserId
 from fireside.runtime.context import Context
+from fireside.runtime.notices import Notice
 
 _REMEMBERED = 10_000
 
@@ -40,7 +41,7 @@ class Known:
 class Watch:
     """Tells whether anything changed about a user. Close it."""
 
-    changed: asyncio.Event
+    changed: Notice
     close: Callable[[], None] = field(repr=False)
 
 
@@ -60,7 +61,7 @@ class Authenticator:
         self._most = most
         self._known: dict[str, Known] = {}
         self._asking: dict[str, asyncio.Task[Known]] = {}
-        self._watches: dict[UserId, set[asyncio.Event]] = {}
+        self._watches: dict[UserId, set[Notice]] = {}
         self.generation = 0
 
     def remembered(self, credential: str) -> Known | None:
@@ -107,7 +108,7 @@ class Authenticator:
 
     def watch(self, known: Known) -> Watch:
         """Be told when something about the user behind a long reply or a socket changes."""
-        user_id, changed = known.identity.require_user(), asyncio.Event()
+        user_id, changed = known.identity.require_user(), Notice()
         self._watches.setdefault(user_id, set()).add(changed)
         if known.generation != self.generation:
             changed.set()
@@ -119,7 +120,7 @@ class Authenticator:
         if not done.cancelled():
             done.exception()  # seen, even when everybody who waited has left
 
-    def _unwatch(self, user_id: UserId, changed: asyncio.Event) -> None:
+    def _unwatch(self, user_id: UserId, changed: Notice) -> None:
         watches = self._watches.get(user_id, set())
         watches.discard(changed)
         if not watches:

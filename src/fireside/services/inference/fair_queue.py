@@ -10,6 +10,7 @@ from typing import Self
 from fireside.contracts.inference import ChatPriority
 from fireside.core.clock import Clock
 from fireside.runtime.errors import OverloadedError
+from fireside.runtime.notices import Notice
 
 _FIRST_GUESS_S = 5.0
 _NEWEST_WEIGHS = 0.2
@@ -49,7 +50,7 @@ class Ticket:
     priority: int
     number: int
     began_s: float | None = None
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: Notice = field(default_factory=Notice)
 
     @property
     def has_place(self) -> bool:

@@ -70,9 +70,9 @@ class GuardedServer:
                         span.has_begun = True
                         attempt.answered()
                         self._line.note_first_word(self._line.clock.monotonic() - begun)
-                        with span.rest() as waits:
-                            rest = _Rest(first, reply.chunks, span, waits)
-                            yield RawReply(reply.status, reply.media_type, rest, reply.retry_after)
+                        with span.rest() as rest:
+                            chunks = _Rest(first, reply.chunks, span, rest)
+                            yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after)
             except TimeoutError as error:
                 if deadline.expired:
                     raise span.too_slow() from error
