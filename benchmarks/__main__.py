@@ -10,6 +10,7 @@ NAMES = {
     "guard": "authentication, limits and headers of one request",
     "gateway": "overhead of the gateway before a mock upstream",
     "engine": "tokens/s and first token through each dialect against the engine's own port",
+    "turns": "the first token of a second turn, and what of it the engine knows, against the engine's own port",
     "pipeline": "the whole way of a question with a scripted model",
     "streams": "1,000 concurrent streams, and the memory of 4,000 slow ones",
     "leaving": "from a client that hangs up to the end of its model's work",
@@ -17,6 +18,8 @@ NAMES = {
     "ingest": "ingest against the bare embedder",
     "mesh": "calls, events and streams between two nodes, beside Moleculer.js",
     "facts": "facts with confirms through each broker, beside its bare driver",
+    "rereading": "credentials and conversations read anew, beside a hit in the cache",
+    "warm": "the first questions after a start, with and without what is kept warm",
     "search": "search at 1k, 10k and 100k chunks",
 }
 LONG = {

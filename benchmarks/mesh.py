@@ -5,7 +5,8 @@ caller on one core and the callee on the other; in each round each measurement i
 Fireside's calls pass the whole chain of middleware and carry a signed identity; Moleculer's broker is as it comes. The
 processor time of both nodes for one call, event or chunk says the same on a machine that is not quiet.
 Goals, as shares of Moleculer.js: calls/s at 1, 16 and 64 callers 0.95, 0.7 and 0.6; p99 at 16 callers at most 1.0;
-chunks/s of a stream 0.7.
+chunks/s of a stream 0.7. Over NATS a pair without any framework makes the same calls: more than its share no Python
+program can reach on the machine at hand.
 """
 
 import argparse
@@ -140,20 +141,23 @@ def _pairs(url: str) -> Generator[Mapping[str, Pair]]:
             "fireside": Pair([sys.executable, "-m", "benchmarks.mesh_nodes"], url, {}),
             "moleculer": Pair([str(node), str(here / "mesh_nodes.js")], url, {"NODE_PATH": str(node_modules())}),
         }
+        if url.startswith("nats:"):
+            pairs["bare"] = Pair([sys.executable, "-m", "benchmarks.mesh_bare"], url, {})
         for pair in pairs.values():
             stack.callback(pair.stop)
         yield pairs
 
 
-def measure(url: str, *, rounds: int) -> tuple[Found, Found]:
-    """What Fireside and Moleculer.js do over one broker."""
+def measure(url: str, *, rounds: int) -> Mapping[str, Found]:
+    """What Fireside, Moleculer.js and, of calls over NATS, a bare driver do over one broker."""
     chance = random.Random(SEED)
     with _pairs(url) as pairs:
         for round_ in range(WARM_UP + rounds):
             for name in MEASUREMENTS:
                 for system in chance.sample(list(pairs), len(pairs)):
-                    pairs[system].measure(name, counts=round_ >= WARM_UP)
-        return pairs["fireside"].found, pairs["moleculer"].found
+                    if system != "bare" or name.startswith("calls"):
+                        pairs[system].measure(name, counts=round_ >= WARM_UP)
+        return {system: pair.found for system, pair in pairs.items()}
 
 
 def rows(ours: Found, theirs: Found) -> Sequence[Row]:
@@ -174,13 +178,18 @@ def main() -> None:
     for broker in options.brokers or ["nats"]:
         try:
             node_modules()
-            ours, theirs = measure(shared_broker(broker), rounds=options.rounds)
+            found = measure(shared_broker(broker), rounds=options.rounds)
         except pytest.skip.Exception as reason:
             print(f"not measured: {reason}")
             continue
+        theirs = found["moleculer"]
         print(f"\n| between two nodes on {broker} | Fireside | Moleculer.js | ratio | goal |\n|---|---|---|---|---|")
-        for row in rows(ours, theirs):
+        for row in rows(found["fireside"], theirs):
             print(row)
+        if "bare" in found:
+            print("\n| nats-py with orjson and no framework | bare | Moleculer.js | ratio |\n|---|---|---|---|")
+            for row in rows(found["bare"], theirs):
+                print(str(row).rsplit("|", 2)[0] + "|")
         print(quality_of_run(theirs["calls, 16 callers", "rate"]), flush=True)
 
 

@@ -6,7 +6,7 @@ Run as `python -m benchmarks.mesh_nodes caller|callee URL NAMESPACE`. `mesh_node
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import monotonic
 from typing import Any, ClassVar
@@ -126,16 +126,8 @@ class Caller:
 
     async def calls(self, *, callers: int, seconds: float) -> dict[str, float]:
         """Calls/s and how long they take, with so many callers of whom each waits for its answer."""
-        took, began, context = list[float](), monotonic(), self._context
-        ends = began + seconds
-
-        async def call_until_the_end() -> None:
-            while (started := monotonic()) < ends:
-                await context.call(ECHO, Echo(value=1))
-                took.append((monotonic() - started) * 1000)
-
-        await asyncio.gather(*(call_until_the_end() for _ in range(callers)))
-        return {**pace(len(took), began), **summary(took)}
+        context = self._context
+        return await calls_of(lambda: context.call(ECHO, Echo(value=1)), callers=callers, seconds=seconds)
 
     async def events(self, *, batch: int, seconds: float) -> dict[str, float]:
         """Events/s, from the first sent to the last handled."""
@@ -165,6 +157,20 @@ class Caller:
         return {"count": count, **summary(took)}
 
 
+async def calls_of(call: Callable[[], Awaitable[object]], *, callers: int, seconds: float) -> dict[str, float]:
+    """Calls/s and how long they take, with so many callers of whom each waits for its answer."""
+    took, began = list[float](), monotonic()
+    ends = began + seconds
+
+    async def call_until_the_end() -> None:
+        while (started := monotonic()) < ends:
+            await call()
+            took.append((monotonic() - started) * 1000)
+
+    await asyncio.gather(*(call_until_the_end() for _ in range(callers)))
+    return {**pace(len(took), began), **summary(took)}
+
+
 def pace(count: int, began: float) -> dict[str, float]:
     """How many, and how many in a second."""
     return {"count": count, "rate": count / (monotonic() - began)}
@@ -191,13 +197,18 @@ async def run(role: str, url: str, namespace: str) -> None:
         raise SystemExit("the callee did not appear")
     user = user_identity(UserId(new_id()), roles=["user"], permissions=["documents:read"])
     caller = Caller(node.context(identity=user))
+    await read_commands(caller)
+    await node.stop()
+
+
+async def read_commands(caller: object) -> None:
+    """Say that this node is ready, and measure what each line of standard input asks for until it ends."""
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     print(json.dumps("ready"), flush=True)
     while line := await lines.readline():
         asked: dict[str, Any] = json.loads(line)
         print(json.dumps(await getattr(caller, asked.pop("measure"))(**asked)), flush=True)
-    await node.stop()
 
 
 def main() -> None:

@@ -131,10 +131,34 @@ class OwnServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-        # what it started may outlive it
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self._await_end_of_group(process.pid)
         release(process.pid)
+
+    def _await_end_of_group(self, group: int) -> None:
+        """Kill what it started and wait for that too: it may outlive it while it syncs a file, and holds its ports."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while _runs(group):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.program}: processes of the group {group} do not end")
+            time.sleep(0.005)
+
+
+def _runs(group: int) -> bool:
+    """Kill a group, and tell whether a process of it still runs; one that ended and waits for its parent does not."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return any(_runs_in(stat, group) for stat in Path("/proc").glob("[0-9]*/stat"))
+
+
+def _runs_in(stat: Path, group: int) -> bool:
+    try:
+        # the name of the program, which may hold anything, stands in brackets
+        state, _parent, its_group, *_ = stat.read_text().rpartition(")")[2].split()
+    except OSError:  # it ended meanwhile
+        return False
+    return int(its_group) == group and state not in "ZX"
 
 
 class RedisServer(OwnServer):

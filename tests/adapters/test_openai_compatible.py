@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -104,6 +106,35 @@ async def test_a_server_that_hung_up_before_it_answered_is_asked_once_more(
     else:
         assert isinstance(await failure_of(server), UnavailableError)
     assert len(upstream.bodies) == 2
+
+
+async def test_a_server_that_hung_up_while_the_request_was_sent_is_asked_once_more() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(asked) == 1:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            return
+        await reader.readexactly(900_000)
+        answer = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n" + answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+
+        async def locate() -> Endpoint:
+            return Endpoint(f"http://127.0.0.1:{port}")
+
+        server = OpenAICompatibleServer(locate)
+        long = replace(PROMPT, messages=(PromptMessage("user", "x" * 900_000),))
+        first = await anext(server.chat(long))
+        await server.close()
+
+    assert first == TextDelta("x")
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -242,6 +273,6 @@ async def test_a_name_that_leads_to_a_clouds_metadata_service_is_not_asked(
         return Endpoint("http://models.example.org")
 
     server = OpenAICompatibleServer(locate)
-    with pytest.raises(UnavailableError, match="ClientConnectorDNSError"):
+    with pytest.raises(UnavailableError, match="ForbiddenAddressError"):
         await server.model_names()
     await server.close()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,31 @@ async def test_leaving_in_the_middle_frees_the_engine(engine: SupervisedLlama, s
     async with asyncio.timeout(10):
         while await busy_slots(engine):
             await asyncio.sleep(0.02)
+
+
+async def test_conversations_in_turns_keep_what_was_read_of_them(options: LlamaOptions) -> None:
+    engine = SupervisedLlama(replace(options, prompt_cache_mib=1), watch=QUICK)  # holds less than one of them
+    await engine.start()
+
+    async def locate() -> Endpoint:
+        address = await engine.address(timeout_s=60)
+        return Endpoint(address.base_url, address.api_key)
+
+    server = OpenAICompatibleServer(locate)
+    talks = [f"{animal} " * 60 for animal in ("Otter", "Heron", "Badger")]
+    first = [await end_of(server, prompt(talk, max_tokens=1)) for talk in talks]
+    second = [await end_of(server, prompt(talk + "and then?", max_tokens=1)) for talk in talks]
+    await server.close()
+    await engine.stop()
+
+    for before, after in zip(first, second, strict=True):
+        assert after.cached_tokens > 0.9 * before.prompt_tokens
+
+
+async def end_of(server: OpenAICompatibleServer, asked: Prompt) -> Completed:
+    *_, end = [item async for item in server.chat(asked)]
+    assert isinstance(end, Completed)
+    return end
 
 
 async def busy_slots(engine: SupervisedLlama) -> bool:

@@ -32,9 +32,9 @@ def test_a_provider_is_added_tried_put_in_order_and_removed(
 
     card.get_by_role("button", name="Test").click()
     expect(card).to_contain_text("with 1 model.")
-    chain = page.locator(".role-chain", has_text="Checking")
+    chain = page.locator(".role-chain", has_text="Answers")
     for count in (1, 2):
-        chain.get_by_label("Add a model for Checking").select_option(index=1)
+        chain.get_by_label("Add a model for Answers").select_option(index=1)
         expect(chain.locator(".chain-name")).to_have_count(count)
     before = chain.locator(".chain-name").all_inner_texts()
     chain.get_by_role("button", name=f"Take {before[0]} out").press("Alt+ArrowDown")

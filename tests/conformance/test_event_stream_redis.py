@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from fireside.adapters.event_stream.redis_streams import RedisEventStream
-from fireside.ports.event_stream import EventEnvelope, EventStreamError
+from fireside.ports.event_stream import EventEnvelope, EventStream, EventStreamError
 from fireside.testing.conformance.broker_event_stream import TOPIC, BrokerEventStreamConformance, Inject
 from fireside.testing.conformance.event_stream import Connect
 from fireside.testing.durable import eventually
@@ -78,7 +78,7 @@ class TestRedisEventStream(BrokerEventStreamConformance):
         return inject
 
 
-async def published(stream: RedisEventStream, *sequences: int) -> None:
+async def published(stream: EventStream, *sequences: int) -> None:
     (destination,) = stream.destinations()
     await stream.publish(destination, [envelope(n) for n in sequences])
 
@@ -100,6 +100,21 @@ async def test_what_a_group_has_not_acknowledged_is_never_trimmed(
     stuck.refuse = lambda _event: False
     await until(lambda: len(stuck.sequences) == 2500)
     assert stuck.sequences == list(range(1, 2501))
+
+
+async def test_what_lies_ready_is_handed_over_many_at_once_and_in_order(connect: Connect) -> None:
+    stream, sizes, collector = await connect(), list[int](), Collector()
+
+    async def receive(facts: Sequence[EventEnvelope]) -> None:
+        sizes.append(len(facts))
+        await collector.receive(facts)
+
+    await (await stream.subscribe("late", frozenset({TOPIC}), receive)).close()
+    await published(stream, *range(1, 2501))
+    await stream.subscribe("late", frozenset({TOPIC}), receive)
+    await until(lambda: len(collector.received) == 2500)
+    assert sizes == [1000, 1000, 500]
+    assert collector.sequences == list(range(1, 2501))
 
 
 async def test_what_a_member_has_read_ahead_goes_in_order_to_the_one_after_it(

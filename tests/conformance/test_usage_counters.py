@@ -82,15 +82,18 @@ class TestRedis(UsageCountersConformance):
         assert await counters.look(["cost"]) == [Level(7_001_000_000_000_000, 0)]
 
     async def test_every_key_goes_by_itself(self, counters: RedisUsageCounters, prefix: str) -> None:
-        await counters.seed("a", 0, ttl_s=HOUR_S)
+        await counters.seed("a", 0, ttl_s=HOUR_S, subject="ann")
         await counters.reserve("1", [Claim("a", 1, 5)], lease_s=60)
         await counters.settle("1", [Settlement("a", held=0, used=1)])
         redis: Any = Redis.from_url(need_redis())
 
         names = [name async for name in redis.scan_iter(f"*{prefix}*")]
 
-        assert len(names) == 3
+        assert len(names) == 4
         assert all([await redis.pttl(name) > 0 for name in names])
+        await counters.forget("ann")
+        left = [name async for name in redis.scan_iter(f"*{prefix}*")]
+        assert [name for name in left if b"settled" not in name] == []
         await redis.aclose()
 
     async def test_a_server_that_is_not_there_is_an_error_without_passwords(self) -> None:

@@ -11,6 +11,7 @@ from fireside.core.errors import UnavailableError
 from fireside.ports.cache import CacheError, CacheUsage, Forgotten, Look
 from fireside.runtime.caching import Cache, CacheNamespace, CacheSettings
 from fireside.runtime.metrics import Metrics
+from fireside.testing.mesh import eventually
 from tests.services.auth.house import ManualClock
 
 
@@ -383,3 +384,22 @@ async def test_a_source_that_fails_leaves_the_cache_cold_and_ends_with_it() -> N
     await cache.aclose()
 
     assert source.cancelled == 1
+
+
+@pytest.mark.requirement("C4")
+async def test_what_could_not_be_loaded_when_its_source_was_not_there_yet_is_loaded_a_little_later() -> None:
+    metrics, calls = Metrics(), list[str]()
+    cache = Cache(MemoryCache(), metrics=metrics)
+
+    async def load() -> None:
+        calls.append("load")
+        if len(calls) == 1:
+            raise UnavailableError("no index is there yet")
+
+    cache.keep_warm("search", load)
+
+    await eventually(
+        lambda: metrics.registry.get_sample_value("fireside_cache_warmed_total", {"warmer": "search"}) == 1
+    )
+    assert len(calls) == 2
+    await cache.aclose()

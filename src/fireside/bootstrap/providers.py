@@ -89,10 +89,13 @@ class Connector:
         return ProviderShelf(fixed, shown, self.connect, node_id=self.node_id), served
 
     def _locate(self, server: ModelServerSettings) -> Locate:
+        key = server.api_key.get_secret_value()
+        usual = Endpoint(str(server.url).rstrip("/"), key)
+
         async def locate() -> Endpoint:
             urls = self.settings.urls
-            moved = (urls[name] for name in (server.name, *server.models) if name in urls)
-            return Endpoint(str(next(moved, server.url)).rstrip("/"), server.api_key.get_secret_value())
+            moved = next((urls[name] for name in (server.name, *server.models) if name in urls), None) if urls else None
+            return usual if moved is None else Endpoint(str(moved).rstrip("/"), key)
 
         return locate
 

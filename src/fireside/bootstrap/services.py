@@ -9,6 +9,7 @@ from fireside.adapters.document_parser.isolated import IsolatedDocumentParser
 from fireside.adapters.model_engine.notes_file import NotesFile
 from fireside.adapters.model_files.folder import FolderModelFiles
 from fireside.adapters.object_store.folder import FolderObjectStore
+from fireside.adapters.secret_box.sealed_notes import SealedNotes
 from fireside.bootstrap.conversations import make_conversation_store
 from fireside.bootstrap.databases import make_database
 from fireside.bootstrap.embedders import make_embedders
@@ -20,6 +21,7 @@ from fireside.bootstrap.parts import Parts
 from fireside.bootstrap.providers import Connector
 from fireside.bootstrap.secrets import local_key_file
 from fireside.bootstrap.vector_index import make_vector_index
+from fireside.ports.node_notes import NodeNotes
 from fireside.ports.object_store import ObjectStore
 from fireside.runtime.mesh import Service
 from fireside.services.act.service import ActService
@@ -33,6 +35,7 @@ from fireside.services.documents.service import DocumentsService
 from fireside.services.documents.settings import DocumentsSettings
 from fireside.services.embeddings.service import EmbeddingsService
 from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.services.embeddings.warm_vectors import Keeping
 from fireside.services.explore.service import ExploreService
 from fireside.services.explore.settings import ExploreSettings
 from fireside.services.gateway.service import GatewayService
@@ -109,7 +112,13 @@ def _documents(parts: Parts) -> Service:
         settings=parts.book.of(DocumentsSettings),
         clock=parts.clock,
         cache=parts.cache,
+        notes=_sealed_notes(parts, "documents.searches"),
     )
+
+
+def _sealed_notes(parts: Parts, place: str) -> NodeNotes:
+    """Notes of this node in a file of its data folder."""
+    return SealedNotes(NotesFile(parts.settings.folder / f"{place}.json"), parts.box, place=place)
 
 
 def _object_store(parts: Parts) -> ObjectStore:
@@ -122,14 +131,14 @@ def _object_store(parts: Parts) -> ObjectStore:
 
 def _embeddings(parts: Parts) -> Service:
     settings = parts.book.of(EmbeddingsSettings)
-    shared = None if parts.settings.cache_url.startswith("memory:") else parts.cache
+    is_shared = not parts.settings.cache_url.startswith("memory:")
     return EmbeddingsService(
         embedders=make_embedders(settings),
         settings=settings,
         clock=parts.clock,
         metrics=parts.metrics,
         meter=parts.meter,
-        shared=shared,
+        keeping=Keeping(parts.cache, is_shared=is_shared, notes=_sealed_notes(parts, "embeddings.vectors")),
     )
 
 
@@ -162,6 +171,7 @@ def _explore(parts: Parts) -> Service:
         settings=settings,
         clock=parts.clock,
         memory_bytes=memory_bytes,
+        cache=parts.cache,
     )
 
 

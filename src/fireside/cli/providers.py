@@ -129,7 +129,7 @@ def remove(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
 def roles(
     ctx: typer.Context,
-    role: Annotated[str | None, typer.Argument(help="answer, intent, summary or judge; all are shown without.")] = None,
+    role: Annotated[str | None, typer.Argument(help="answer; all are shown without.")] = None,
     models: Annotated[list[str] | None, typer.Argument(help="Its models, the first that can answers.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the role's chain away.")] = False,
     as_json: AsJson = False,

@@ -48,9 +48,10 @@ class UserUnlocked(AuthEvent):
 
 
 class UserDeleted(AuthEvent):
-    """An account is gone; whatever it owned is to be erased."""
+    """An account is gone, with its API keys; whatever it owned is to be erased."""
 
     topic: ClassVar[str] = "auth.user_deleted"
+    api_key_ids: tuple[ApiKeyId, ...] = ()
 
 
 class PasswordChanged(AuthEvent):

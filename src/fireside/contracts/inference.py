@@ -4,16 +4,18 @@
 the model's server and the bytes of its reply back, unread, because re-encoding costs more than the rest of the way.
 """
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Action, Contract, Event, Nothing, Signal, StreamAction
 from fireside.contracts.permissions import MODELS_MANAGE
 
-ModelRole = Literal["intent", "answer", "summary", "judge"]
+ModelRole = Literal["answer"]
+"""What a step asks a model for; a role is added together with the step that asks by it."""
 AnswerStyle = Literal["quote", "write"]
 ChatPriority = Literal["interactive", "background"]
 ModelState = Literal["ready", "loading", "failed", "remote", "installed"]
@@ -143,12 +145,32 @@ class Forward(Contract):
     priority: ChatPriority = "interactive"
 
 
+ReadBytes = Callable[[], Awaitable[bytes]]
+
+
 class ForwardHead(Contract):
-    """How the model's server answered; comes once, before the first chunk."""
+    """How the model's server answered; comes once, before the first chunk.
+
+    On the node of the server, `read` gives the bytes of the reply themselves: past the layers of the mesh, because
+    these cost more than all else that is done for a word. It gives nothing more at their end, and where they break
+    off; whoever has used it goes on with the stream, which has no chunk left, and then ends or raises.
+    """
 
     type: Literal["head"] = "head"
     status: int
     media_type: str
+    _read: ReadBytes | None = PrivateAttr(default=None)
+
+    @property
+    def read(self) -> ReadBytes | None:
+        """What gives the next bytes; None for the reply of another node, which comes in chunks."""
+        return self._read
+
+    def with_reader(self, read: ReadBytes) -> Self:
+        """The same head, with what gives the next bytes."""
+        head = self.model_copy()
+        head._read = read
+        return head
 
 
 class ForwardChunk(Contract):

@@ -5,12 +5,13 @@ inside, so that sums are exact, and numbers of the currency where people read th
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from fireside.contracts.base import INTERNAL, SIGNED_IN, Action, Contract, Nothing
+from fireside.contracts.base import INTERNAL, SIGNED_IN, Action, Contract, Nothing, Signal
 from fireside.contracts.permissions import ADMIN_READ
+from fireside.core.ids import UserId
 
 LimitScope = Literal["all", "user", "role", "member", "key"]
 LimitUnit = Literal["requests", "tokens", "cost"]
@@ -18,6 +19,10 @@ LimitWindow = Literal["hour", "day", "month"]
 GroupBy = Literal["user", "model", "day", "key"]
 NANO = 1_000_000_000
 """Billionths in one of the currency."""
+ERASED = "erased"
+"""Stands in sums for all whose accounts are gone."""
+LIMITS_SETTING = "FIRESIDE_USAGE_LIMITS"
+"""The live setting that holds every limit."""
 
 
 class UsageRow(Contract):
@@ -78,7 +83,10 @@ class UsageQuery(Contract):
 
 
 class UsageItem(Contract):
-    """What one group used. `group` is the user's or key's id, the model's name or the day; empty for none."""
+    """What one group used.
+
+    `group` is the user's or key's id, the model's name or the day; empty for none, `erased` for users who are gone.
+    """
 
     group: str
     requests: int
@@ -126,6 +134,13 @@ class OwnUsage(UsageReport):
     """One's own usage, and what is left."""
 
     limits: tuple[LimitState, ...]
+
+
+class UserErased(Signal):
+    """A user's usage has no name any more; what nodes count of the user is to be forgotten."""
+
+    topic: ClassVar[str] = "usage.user_erased"
+    user_id: UserId
 
 
 RECORD = Action("usage.record", RecordUsage, Nothing, access=INTERNAL, idempotent=True)

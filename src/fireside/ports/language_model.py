@@ -48,7 +48,7 @@ class Completed:
     cached_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: some are made for each request, and frozen ones take three times as long to make
 class RawReply:
     """A server's reply as bytes: head at once, `chunks` as the network delivers them.
 
@@ -59,6 +59,11 @@ class RawReply:
     media_type: str
     chunks: AsyncIterator[bytes]
     retry_after: str | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it comes as server-sent events."""
+        return self.media_type.startswith("text/event-stream")
 
 
 class LanguageModelServer(Protocol):

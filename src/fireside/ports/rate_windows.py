@@ -16,7 +16,7 @@ class RateWindowsError(UnavailableError):
     code = "rate_windows_unavailable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: some are made for each request, and frozen ones take three times as long to make
 class Window:
     """What a window shows.
 

@@ -77,8 +77,19 @@ class UsageCounters(Protocol):
         """
         ...
 
-    async def seed(self, key: str, used: int, *, ttl_s: float) -> None:
-        """Make a counter known, with what was used so far, for a time; one that is known stays as it is."""
+    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
+        """Make a counter known, with what was used so far, for a time; one that is known stays as it is.
+
+        Args:
+            key: Names it.
+            used: What was used so far.
+            ttl_s: How long it is kept.
+            subject: Whose usage alone it counts; empty for that of many.
+        """
+        ...
+
+    async def forget(self, subject: str) -> None:
+        """Make every counter of a subject unknown, with what is held on it."""
         ...
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:

@@ -50,7 +50,7 @@ class Metrics:
             bounds_s=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
-        self.stream_items = Counter("fireside_stream_items", "Items of streams.", labels, registry=self.registry)
+        self.stream_items = Tallies("fireside_stream_items", "Items of streams.", labels, registry=self.registry)
 
     def _make_guard_metrics(self) -> None:
         self.retries = Counter("fireside_retries", "Attempts after the first.", ("action",), registry=self.registry)
@@ -84,18 +84,18 @@ class Metrics:
         self.provider_refused = Counter(
             "fireside_provider_refused", "Requests that a provider's breaker refused.", labels, registry=self.registry
         )
-        self.provider_requests = Counter(
+        self.provider_requests = Tallies(
             "fireside_provider_requests",
             "Requests to providers of models, by error code or ok.",
             (*labels, "code"),
             registry=self.registry,
         )
-        self.provider_first_word_seconds = Histogram(
+        self.provider_first_word_seconds = Spans(
             "fireside_provider_first_word_seconds",
             "Time to the first word of a provider's answer.",
             labels,
+            bounds_s=LATENCY_BUCKETS_S,
             registry=self.registry,
-            buckets=LATENCY_BUCKETS_S,
         )
 
     def _make_mesh_metrics(self) -> None:
@@ -112,15 +112,15 @@ class Metrics:
         )
 
     def _make_http_metrics(self) -> None:
-        self.http_requests = Counter(
+        self.http_requests = Tallies(
             "fireside_http_requests", "HTTP requests.", ("method", "route", "status"), registry=self.registry
         )
-        self.http_seconds = Histogram(
+        self.http_seconds = Spans(
             "fireside_http_request_seconds",
             "Time to the last byte.",
             ("method", "route"),
+            bounds_s=LATENCY_BUCKETS_S,
             registry=self.registry,
-            buckets=LATENCY_BUCKETS_S,
         )
 
     def _make_cache_metrics(self) -> None:
@@ -147,6 +147,12 @@ class Metrics:
             "fireside_cache_outdated_loads",
             "Values not kept because they were forgotten while they were loaded.",
             ("namespace",),
+            registry=self.registry,
+        )
+        self.cache_warmed = Counter(
+            "fireside_cache_warmed",
+            "How often what is kept warm was loaded: after a start, and after the cache was emptied.",
+            ("warmer",),
             registry=self.registry,
         )
         self.cache_up = Gauge("fireside_cache_up", "1 when the cache answered last.", registry=self.registry)

@@ -36,7 +36,10 @@ class Tallies(Collector):
 
     def labels(self, *values: str) -> Tally:
         """The figure with these labels."""
-        return self._children.setdefault(values, Tally())
+        found = self._children.get(values)
+        if found is None:
+            found = self._children[values] = Tally()
+        return found
 
     def describe(self) -> Iterable[Metric]:
         """Prometheus': the metric without its figures."""
@@ -84,7 +87,10 @@ class Spans(Collector):
 
     def labels(self, *values: str) -> Span:
         """The figures with these labels."""
-        return self._children.setdefault(values, Span(self._bounds_s))
+        found = self._children.get(values)
+        if found is None:
+            found = self._children[values] = Span(self._bounds_s)
+        return found
 
     def describe(self) -> Iterable[Metric]:
         """Prometheus': the metric without its figures."""

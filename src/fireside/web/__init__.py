@@ -6,7 +6,15 @@ and its hash (`scripts/vendor_web.py` renews them).
 
 from pathlib import Path
 
-PAGE_PATHS = ("/", "/setup", "/documents", "/documents/{document_id}", "/c/{conversation_id}", "/providers")
+PAGE_PATHS = (
+    "/",
+    "/setup",
+    "/documents",
+    "/documents/{document_id}",
+    "/c/{conversation_id}",
+    "/providers",
+    "/usage",
+)
 """Addresses that answer with `index.html`; the page itself reads the rest of the path."""
 
 REFERENCE_PATHS = ("/docs",)

@@ -59,5 +59,23 @@ def test_a_stream_that_tells_nothing_is_counted_by_its_events(end: bytes) -> Non
     assert reader.completion_tokens in {20, 21}
 
 
+@given(events=st.integers(1, 400), size=st.integers(0, 300), cut=st.integers(1, 9000))
+def test_events_are_counted_one_by_one_however_long_the_stream_and_wherever_it_is_cut(
+    events: int, size: int, cut: int
+) -> None:
+    reader = read(chunk(text="x" * size) * events, cut=cut)
+
+    assert reader.completion_tokens == events
+    assert not reader.has_ended
+
+
+@pytest.mark.parametrize("end", [chunk(choices=[{"finish_reason": "stop"}]), b"data: [DONE]\n\n"])
+def test_a_stream_has_ended_when_it_says_so(end: bytes) -> None:
+    begin = chunk(choices=[{"finish_reason": None}]) * 300
+
+    assert not read(begin).has_ended
+    assert read(begin + end).has_ended
+
+
 def test_a_reply_that_tells_nothing_is_counted_by_its_length() -> None:
     assert read(b'{"choices": []}').completion_tokens == 5

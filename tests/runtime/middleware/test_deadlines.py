@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from fireside.runtime.middleware.deadlines import SLOT_S, Deadlines
+from fireside.runtime.middleware.deadlines import SLOT_S, Deadlines, WaitsDeadline
 
 
 @pytest.fixture
@@ -62,3 +62,39 @@ async def test_deadlines_of_one_moment_end_each_its_own_task(deadlines: Deadline
         return "in time"
 
     assert await asyncio.gather(*(wait() for _ in range(3))) == ["late"] * 3
+
+
+async def _wait_within(deadline: WaitsDeadline) -> bool:
+    """Wait for ever; whether it was the deadline that ended it."""
+    deadline.begin_wait()
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return deadline.cut_wait_short()
+    finally:
+        deadline.end_wait()
+    return False
+
+
+async def test_a_wait_is_cut_short_in_whichever_task_it_is(deadlines: Deadlines) -> None:
+    with deadlines.waits_within(0.01) as deadline:
+        assert await asyncio.create_task(_wait_within(deadline))
+        assert deadline.expired
+
+
+async def test_between_waits_nobody_is_cancelled(deadlines: Deadlines) -> None:
+    with deadlines.waits_within(0.01) as deadline:
+        deadline.begin_wait()
+        deadline.end_wait()
+        while not deadline.expired:
+            await asyncio.sleep(0.01)
+
+    assert deadline.expired
+
+
+async def test_a_wait_that_somebody_else_cancels_was_not_cut_short(deadlines: Deadlines) -> None:
+    with deadlines.waits_within(60) as deadline:
+        waiting = asyncio.create_task(_wait_within(deadline))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        assert not await waiting

@@ -20,6 +20,7 @@ from fireside.contracts.permissions import CHAT_READ, CHAT_WRITE, MODELS_USE
 from fireside.core.clock import Clock, SystemClock
 from fireside.core.identity import user_identity
 from fireside.core.ids import MessageId, UserId, new_id
+from fireside.ports.event_stream import EventStream
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
 from fireside.runtime.mesh import Node
@@ -160,10 +161,13 @@ async def start_chat(database_url: str) -> AsyncIterator[Start]:
             node_id: str = "one",
             clock: Clock | None = None,
             make_store: Callable[[Database], Any] | None = None,
+            stream: EventStream | None = None,
             **settings: Any,
         ) -> Chat:
             clock = clock or SystemClock()
-            database = Database(database_url, service="chat", migrations=MIGRATIONS, settings=QUICK, clock=clock)
+            database = Database(
+                database_url, service="chat", migrations=MIGRATIONS, settings=QUICK, clock=clock, stream=stream
+            )
             store = make_store(database) if make_store else None
             chosen = ChatSettings(**{**QUICKLY, **settings})
             service = ChatService(

@@ -7,12 +7,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from fireside.adapters.event_stream.outbox import OutboxEventStream
+from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.stored_responses import DELETE, GET, KEEP, THREAD, ResponseRef, StoredResponse
 from fireside.core.errors import NotFoundError
 from fireside.core.ids import new_id
+from fireside.services.chat.repository import responses
 from fireside.services.chat.tables import stored_responses
+from fireside.testing.durable import eventually
+from tests.databases import on_both_databases
 
-from .conftest import Chat
+from .conftest import Chat, Start
 
 
 def response(text: str = "the secret answer", previous_id: UUID | None = None) -> StoredResponse:
@@ -76,3 +81,32 @@ async def test_a_response_expires(app: Chat, kept: StoredResponse) -> None:
 
     async with database.read() as session:
         assert list(await session.scalars(select(stored_responses.c.id))) == [late.id]
+
+
+@on_both_databases
+@pytest.mark.requirement("D9")
+async def test_responses_of_a_user_who_is_gone_are_erased_and_none_is_kept_later(start_chat: Start) -> None:
+    app: Chat = await start_chat(stream=OutboxEventStream())
+    database, me = app.service.database, app.me.identity.require_user()
+    await app.me.call(KEEP, response())
+    theirs = response("theirs")
+    await app.someone_else.call(KEEP, theirs)
+
+    async def kept() -> list[Any]:
+        async with database.read() as session:
+            return list(await session.scalars(select(stored_responses.c.id)))
+
+    async def only_theirs() -> bool | None:
+        return True if await kept() == [theirs.id] else None
+
+    assert len(await kept()) == 2
+    for _ in range(2):
+        async with database.transaction() as unit:
+            unit.emit(UserDeleted(user_id=me))
+    await eventually(only_theirs, within_s=20)
+    async with database.transaction() as unit:
+        await responses.erase_of(unit.session, me)
+    await app.me.call(KEEP, response("late"))
+
+    assert await kept() == [theirs.id]
+    assert (await app.someone_else.call(GET, ResponseRef(response_id=theirs.id))).response == theirs.response

@@ -20,6 +20,7 @@ from fireside.core.clock import SystemClock
 from fireside.core.identity import user_identity
 from fireside.core.ids import JobId, UserId, new_id
 from fireside.ports.document_parser import DocumentParser
+from fireside.ports.node_notes import NodeNotes
 from fireside.runtime.caching import Cache
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
@@ -123,6 +124,7 @@ async def running_knowledge(
     vectors: FakeVectors | None = None,
     parser: DocumentParser | None = None,
     cache: Cache | None = None,
+    notes: NodeNotes | None = None,
     **settings: Any,
 ) -> AsyncIterator[Knowledge]:
     """A service on this folder; starting it there again goes on with what is there."""
@@ -139,6 +141,7 @@ async def running_knowledge(
         settings=DocumentsSettings(**{"index_handover_s": 0.05, **settings}),
         clock=SystemClock(),
         cache=cache,
+        notes=notes,
     )
     around = embeddings or FakeEmbeddings(), vectors or FakeVectors()
     async with local_node(service, *around) as node:

@@ -115,6 +115,7 @@ async def live(folder: Path, *, act: str, point: str, nth: int) -> dict[str, Any
             await knowledge.add(root, dict(AFTER))
         if act == "move":
             await knowledge.as_role("admin").call(USE_MODEL, UseEmbeddingModel(model="model-2"))
+            print(json.dumps({"report": {"acknowledged": True}}), flush=True)
         await eventually(lambda: nothing_left(knowledge), within_s=60)
         return await report(knowledge, index, killer)
 

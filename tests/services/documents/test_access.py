@@ -327,6 +327,7 @@ async def test_deleting_a_collection_deletes_its_documents(knowledge: Knowledge)
     assert await names(knowledge.editor) == ["shared", "personal"]
 
 
+@pytest.mark.requirement("D9")
 async def test_what_a_user_kept_goes_with_the_account(knowledge: Knowledge) -> None:
     await create(knowledge.editor)
     await knowledge.ingest(knowledge.editor, {"salary.md": SALARY}, collection="Team")

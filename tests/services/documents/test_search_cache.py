@@ -7,12 +7,17 @@ from uuid import uuid4
 import pytest
 
 from fireside.adapters.cache.memory import MemoryCache
+from fireside.adapters.model_engine.notes_file import NotesFile
 from fireside.contracts import collections
+from fireside.contracts.auth_facts import UserDeleted
 from fireside.runtime.caching import Cache
 from fireside.runtime.metrics import Metrics
 from fireside.services.documents.settings import DocumentsSettings
+from fireside.services.documents.tables import documents as document_table
 from fireside.services.embeddings.settings import EmbeddingsSettings
+from fireside.testing.mesh import eventually
 from tests.services.documents.conftest import Knowledge, running_knowledge
+from tests.services.documents.fakes import FakeVectors
 
 LEAVE = "# Leave\n\nEveryone gets thirty days of leave."
 MORE = "# More\n\nParents get ninety days of leave."
@@ -117,3 +122,94 @@ async def test_who_was_taken_out_of_a_collection_finds_nothing_in_it_any_more(kn
 
     assert await knowledge.paths(guest, "days of leave") == []
     assert await knowledge.paths(knowledge.editor, "days of leave") == ["leave.md"]
+
+
+def made(knowledge: Knowledge) -> list[str]:
+    return [wanted.text for wanted in knowledge.vectors.searches]
+
+
+def warm(metrics: Metrics) -> float:
+    return metrics.registry.get_sample_value("fireside_cache_warmed_total", {"warmer": "search"}) or 0
+
+
+@pytest.mark.requirement("C4")
+async def test_searches_that_came_twice_are_made_again_at_the_next_start_and_find_what_is_there_then(
+    tmp_path: Path,
+) -> None:
+    notes, index = NotesFile(tmp_path / "notes.json"), FakeVectors()
+    async with running_knowledge(
+        tmp_path, vectors=index, cache=Cache(MemoryCache(), metrics=Metrics()), notes=notes
+    ) as one:
+        await one.ingest(one.editor, {"leave.md": LEAVE})
+        for words in ("days of leave", "days of leave", "once alone"):
+            await one.search(one.user, words)
+        reader = one.user.identity
+    index.searches.clear()
+    metrics = Metrics()
+    cache = Cache(MemoryCache(), metrics=metrics)
+
+    async with running_knowledge(tmp_path, vectors=index, cache=cache, notes=notes) as two:
+        await eventually(lambda: warm(metrics) == 1)
+        assert made(two) == ["days of leave"]
+        user = two.node.context(identity=reader)
+        assert await two.paths(user, "days of leave") == ["leave.md"]
+        assert made(two) == ["days of leave"]
+
+        await two.ingest(two.editor, {"more.md": MORE})
+        assert set(await two.paths(user, "days of leave")) == {"leave.md", "more.md"}
+
+
+@pytest.mark.requirement("C4")
+async def test_searches_that_came_twice_are_made_again_when_the_cache_was_emptied(
+    knowledge: Knowledge, store: MemoryCache
+) -> None:
+    await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
+    for words in ("days of leave", "days of leave", "once alone"):
+        await knowledge.search(knowledge.user, words)
+
+    await store.clear()
+
+    await eventually(lambda: len(made(knowledge)) == 3)
+    assert made(knowledge) == ["days of leave", "once alone", "days of leave"]
+    await knowledge.search(knowledge.user, "days of leave")
+    assert len(made(knowledge)) == 3
+
+
+async def test_searches_in_a_generation_that_is_gone_are_made_no_more_and_keep_nothing_from_being_made(
+    knowledge: Knowledge, store: MemoryCache
+) -> None:
+    await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
+    for words in ("days of leave", "days of leave", "days of leave"):
+        await knowledge.search(knowledge.user, words)
+    for _ in range(2):
+        await knowledge.search(knowledge.user, "thirty", mode="keyword")
+    index = knowledge.vectors
+    index.generations["new"] = index.generations.pop(index.active or "")
+    index.active = "new"
+    index.searches.clear()
+
+    for _ in range(2):
+        await store.clear()
+        await eventually(lambda: made(knowledge)[-1:] == ["thirty"])
+        index.searches.append(index.searches[-1].model_copy(update={"text": "flushed"}))
+
+    assert made(knowledge) == ["days of leave", "thirty", "flushed", "thirty", "flushed"]
+
+
+async def test_searches_of_a_user_whose_account_is_gone_are_remembered_no_more(
+    knowledge: Knowledge, store: MemoryCache
+) -> None:
+    await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
+    for who in (knowledge.user, knowledge.editor):
+        for _ in range(2):
+            await knowledge.search(who, f"days of leave of {'a user' if who is knowledge.user else 'an editor'}")
+    await knowledge.ingest(knowledge.user, {"mine.md": MORE}, collection="personal")
+    async with knowledge.service.database.transaction() as unit:
+        unit.emit(UserDeleted(user_id=knowledge.user.identity.require_user()))
+    await knowledge.rows_become(document_table, 1)
+    knowledge.vectors.searches.clear()
+
+    await store.clear()
+
+    await eventually(lambda: len(made(knowledge)) > 0)
+    assert made(knowledge) == ["days of leave of an editor"]

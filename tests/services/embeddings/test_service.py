@@ -1,8 +1,9 @@
 """The embeddings service: its cache, its model's facts, its start without waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from fireside.services.embeddings.service import EmbeddingsService
 from fireside.services.embeddings.settings import EmbeddingsSettings
 from fireside.services.embeddings.shelf import index_name
 from fireside.services.embeddings.vector_cache import VectorCache, cache_key
-from fireside.testing.mesh import local_node
+from fireside.services.embeddings.warm_vectors import Keeping
+from fireside.testing.mesh import eventually, local_node
 
 
 class CountingEmbedder:
@@ -284,7 +286,11 @@ async def test_nodes_that_share_a_cache_embed_a_question_once_and_documents_each
     many = tuple(f"{number} passages" for number in range(9))
     for _ in range(2):
         service = EmbeddingsService(
-            embedders=[embedder], settings=settings, clock=clock, metrics=metrics, shared=Cache(store, metrics=metrics)
+            embedders=[embedder],
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            keeping=Keeping(Cache(store, metrics=metrics), is_shared=True),
         )
         async with local_node(service) as node:
             context = node.context(identity=service_identity("documents"))
@@ -294,3 +300,62 @@ async def test_nodes_that_share_a_cache_embed_a_question_once_and_documents_each
     assert embedder.texts == ["a", "bb", *many, *many]
     assert len(store.keys) == 2
     assert 86_390 < (await store.look_up(store.keys[0])).ttl_s <= 86_400
+
+
+class Notes:
+    """Notes in memory."""
+
+    def __init__(self) -> None:
+        self.written: Mapping[str, Any] = {}
+
+    def read(self) -> Mapping[str, Any]:
+        return self.written
+
+    def write(self, notes: Mapping[str, Any]) -> None:
+        self.written = notes
+
+
+def warmed(metrics: Metrics) -> float:
+    return metrics.registry.get_sample_value("fireside_cache_warmed_total", {"warmer": "embeddings"}) or 0
+
+
+@pytest.mark.requirement("C4")
+async def test_after_a_start_the_vectors_are_there_of_what_was_asked_twice_and_of_nothing_else(
+    embedder: CountingEmbedder, clock: HandClock
+) -> None:
+    notes, settings = Notes(), EmbeddingsSettings(warm_up=False)
+    for _ in range(2):
+        metrics = Metrics(CollectorRegistry())
+        keeping = Keeping(Cache(MemoryCache(), metrics=metrics), notes=notes)
+        service = EmbeddingsService(
+            embedders=[embedder], settings=settings, clock=clock, metrics=metrics, keeping=keeping
+        )
+        async with local_node(service) as node:
+            context = node.context(identity=service_identity("documents"))
+            await eventually(lambda metrics=metrics: warmed(metrics) == 1)
+            assert await embed(context, "a", "bb") == [1.0, 2.0]
+            await embed(context, "a")
+
+    assert embedder.texts == ["a", "bb", "bb"]
+    assert "bb" not in str(notes.written)
+
+
+@pytest.mark.requirement("C4")
+async def test_when_the_shared_cache_was_emptied_the_vectors_of_questions_come_back_into_it(
+    embedder: CountingEmbedder, clock: HandClock, metrics: Metrics
+) -> None:
+    store, settings = MemoryCache(), EmbeddingsSettings(warm_up=False)
+    keeping = Keeping(Cache(store, metrics=metrics), is_shared=True)
+    service = EmbeddingsService(embedders=[embedder], settings=settings, clock=clock, metrics=metrics, keeping=keeping)
+    async with local_node(service) as node:
+        context = node.context(identity=service_identity("documents"))
+        for _ in range(2):
+            await embed(context, "a", "bb")
+            await embed(context, *(f"{number} passages" for number in range(9)))
+        before = list(store.keys)
+
+        await store.clear()
+        await eventually(lambda: warmed(metrics) == 2)
+
+        assert sorted(store.keys) == sorted(before)
+        assert len(before) == 2

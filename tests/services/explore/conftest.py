@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fireside.adapters.cache.memory import MemoryCache
 from fireside.adapters.event_stream.outbox import OutboxEventStream
 from fireside.adapters.model_files.folder import FolderModelFiles
 from fireside.bootstrap.model_sources import make_model_sources
@@ -17,9 +18,11 @@ from fireside.contracts.permissions import ROLES
 from fireside.core.clock import SystemClock
 from fireside.core.identity import user_identity
 from fireside.core.ids import JobId, UserId, new_id
+from fireside.runtime.caching import Cache
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
 from fireside.runtime.mesh import Node, Service
+from fireside.runtime.metrics import Metrics
 from fireside.services.explore import tables
 from fireside.services.explore.service import ExploreService
 from fireside.services.explore.settings import ExploreSettings
@@ -80,6 +83,7 @@ async def running_shop(
     *others: Service,
     url: str | None = None,
     memory_bytes: int = 64 * GIGABYTE,
+    cache: Cache | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     places = {"hub_url": server.url, "registry_url": server.url, "index_url": f"{server.url}/simple"}
@@ -95,6 +99,7 @@ async def running_shop(
         settings=chosen,
         clock=SystemClock(),
         memory_bytes=lambda: memory_bytes,
+        cache=cache or Cache(MemoryCache(), metrics=Metrics()),
     )
     async with local_node(service, *others) as node:
         yield Shop(node, service, files, folder)

@@ -18,6 +18,7 @@ from fireside.runtime.durable import event_log
 from fireside.runtime.metrics import Metrics
 from fireside.services.explore.errors import ProviderIsFixedError, ProviderNotFoundError, ProviderRefusedError
 from fireside.services.explore.provider_routes import ProviderBody, sealed
+from fireside.services.explore.repository import providers as repository
 from fireside.services.inference.settings import InferenceSettings
 from tests.adapters.upstream import Upstream, running_upstream
 from tests.boxes import BOX
@@ -114,14 +115,25 @@ async def test_a_removed_provider_is_gone_and_every_change_is_in_the_log(shop: S
     assert [one.name for one in (await inside.call(NODE, Nothing())).health] in (["Fixed"], ["Fixed", "One"])
 
 
-async def test_chains_are_kept_by_role_and_an_empty_one_is_taken_away(shop: Shop) -> None:
+async def test_a_chain_is_kept_and_an_empty_one_is_taken_away(shop: Shop) -> None:
     admin = shop.admin
-    await admin.call(contract.SET_ROLES, RoleChains(roles={"answer": ("a", "b", "a"), "judge": ("b",)}))
 
-    kept = await admin.call(contract.SET_ROLES, RoleChains(roles={"judge": ()}))
-
+    kept = await admin.call(contract.SET_ROLES, RoleChains(roles={"answer": ("a", "b", "a")}))
     assert kept.roles == {"answer": ("a", "b")}
     assert (await admin.call(contract.ROLES, Nothing())) == kept
+
+    await admin.call(contract.SET_ROLES, RoleChains(roles={"answer": ()}))
+    assert (await admin.call(contract.ROLES, Nothing())).roles == {}
+
+
+async def test_a_chain_of_a_role_that_nobody_asks_by_is_not_shown(shop: Shop) -> None:
+    stored: Any = {"answer": ("a",), "judge": ("b",)}
+    async with shop.service.database.transaction() as unit:
+        await repository.put_chains(unit.session, stored)
+
+    assert (await shop.admin.call(contract.ROLES, Nothing())).roles == {"answer": ("a",)}
+    inside = shop.node.context(identity=service_identity("inference"))
+    assert (await inside.call(SHELF, Nothing())).chains == {"answer": ("a",)}
 
 
 async def test_users_neither_see_nor_change_providers(shop: Shop) -> None:

@@ -76,7 +76,10 @@ async def gateway(
 
 
 class FakeInference(Service):
-    """One model, `tiny`; its server answers with `reply`, and fails after it with `fails`."""
+    """One model, `tiny`; its server answers with `reply`, and fails after it with `fails`.
+
+    The bytes are to be read past the mesh, unless the model is `elsewhere`.
+    """
 
     name = "inference"
 
@@ -85,7 +88,7 @@ class FakeInference(Service):
         self.reply: list[bytes] = [b'{"choices":', b"[]}"]
         self.fails: FiresideError | None = None
         self.asked: list[inference.Forward] = []
-        self.is_absent = False
+        self.is_absent = self.elsewhere = False
 
     @action(inference.MODELS)
     async def models(self, context: Context, request: Nothing) -> inference.Models:
@@ -103,9 +106,14 @@ class FakeInference(Service):
         self, context: Context, request: inference.Forward
     ) -> AsyncIterator[inference.ForwardHead | inference.ForwardChunk]:
         self.asked.append(request)
+        pieces = iter(self.reply)
+
+        async def read() -> bytes:
+            return next(pieces, b"")
+
         if self.head is not None:
-            yield self.head
-        for piece in self.reply:
+            yield self.head if self.elsewhere else self.head.with_reader(read)
+        for piece in pieces:
             yield inference.ForwardChunk(data=piece)
         if self.fails is not None:
             raise self.fails

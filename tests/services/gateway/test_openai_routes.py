@@ -135,7 +135,9 @@ async def test_a_refusal_of_the_models_server_keeps_its_status(house: House) -> 
     assert (await house.ask(model="tiny")).status_code == 400
 
 
-async def test_a_plain_models_stream_is_passed_through(house: House) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_plain_models_stream_is_passed_through(house: House, elsewhere: bool) -> None:
+    house.inference.elsewhere = elsewhere
     house.inference.head, house.inference.reply = SSE, [b'data: {"a":', b"1}\n\n", b"data: [DONE]\n\n"]
 
     reply = await house.ask(model="tiny", stream=True)
@@ -143,7 +145,9 @@ async def test_a_plain_models_stream_is_passed_through(house: House) -> None:
     assert reply.content == b'data: {"a":1}\n\ndata: [DONE]\n\n'
 
 
-async def test_a_plain_models_stream_that_breaks_ends_with_the_error(house: House) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_plain_models_stream_that_breaks_ends_with_the_error(house: House, elsewhere: bool) -> None:
+    house.inference.elsewhere = elsewhere
     house.inference.head, house.inference.reply = SSE, [b'data: {"a":1}\n\n']
     house.inference.fails = UnavailableError("the engine was killed")
 

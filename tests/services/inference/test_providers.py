@@ -57,17 +57,16 @@ async def test_when_the_first_of_a_chain_is_gone_the_next_answers_and_says_for_w
         assert end.reason == "it could not be reached"
 
 
-async def test_a_role_has_its_own_chain_and_a_named_model_comes_before_it(one: Upstream, two: Upstream) -> None:
-    chains = {"answer": ("big",), "summary": ("small", "big")}
+async def test_the_chain_of_the_role_answers_and_a_named_model_comes_before_it(one: Upstream, two: Upstream) -> None:
+    chains = {"answer": ("small", "big")}
     providers = (provider("one", one.base_url), provider("two", two.base_url, models=["small", "other"]))
     async with provider_house() as house:
         await house.put(Shelf.model_validate({"providers": providers, "chains": chains}))
         assert await house.text(model="big") == "first"
 
-        assert await house.text(role="summary") == "second"
-        assert await house.text() == "first"
+        assert await house.text(role="answer") == "second"
         assert await house.text(model="other") == "second"
-        assert (await house.context.call(PROFILE, ProfileQuery(role="summary"))).name == "small"
+        assert (await house.context.call(PROFILE, ProfileQuery(role="answer"))).name == "small"
         two.handler = refusing(500)
         end = await house.end(model="other")
         assert (end.model, end.instead_of) == ("big", "other")

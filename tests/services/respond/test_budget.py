@@ -44,5 +44,21 @@ def test_when_all_fits_nothing_is_reported() -> None:
     assert len(fitted.history) == 2
 
 
+def test_a_talk_that_fits_begins_as_it_did_a_turn_before() -> None:
+    budget = ContextBudget(4000, answer_tokens=100)
+    talk = turns(8, words=120)
+
+    before, after = (fit_context("fixed", (), talk[:end], budget=budget).history for end in (6, 8))
+
+    assert after[: len(before)] == before == tuple(talk[:6])
+
+
+def test_turns_are_shortened_before_any_is_left_out() -> None:
+    fitted = fit_context("fixed", (), turns(8, words=120), budget=ContextBudget(1450, answer_tokens=100))
+
+    assert len(fitted.history) == 8
+    assert fitted.history[0].content.endswith("…")
+
+
 def test_characters_of_wide_scripts_count_for_more() -> None:
     assert estimate_tokens("休" * 100) > estimate_tokens("a" * 100) * 3

@@ -46,8 +46,8 @@ class OpenVinoEmbedder:
         return await asyncio.wrap_future(self._worker.submit(list(texts)))
 
     async def warm_up(self) -> None:
-        """Load the model."""
-        await asyncio.wrap_future(self._worker.submit(()))
+        """Load the model and use it once: the first use takes five times as long as the next."""
+        await asyncio.wrap_future(self._worker.submit(("first",)))
 
     async def aclose(self) -> None:
         """End the thread that runs the model."""

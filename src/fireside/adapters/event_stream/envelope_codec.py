@@ -4,15 +4,16 @@ The payload stays the text that it is in the log, so that what arrives is what w
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
-from fireside.core.ids import EventId, UserId
 from fireside.ports.event_stream import EventEnvelope
+
+_ENVELOPE = TypeAdapter(EventEnvelope)
+_LARGEST_COUNT = 2**63 - 1
 
 
 class NotAnEnvelopeError(ValueError):
@@ -21,20 +22,7 @@ class NotAnEnvelopeError(ValueError):
 
 def encode(event: EventEnvelope) -> bytes:
     """One line of JSON in UTF-8, without a line break."""
-    return orjson.dumps(
-        {
-            "id": str(event.id),
-            "topic": event.topic,
-            "source": event.source,
-            "sequence": event.sequence,
-            "aggregate_id": str(event.aggregate_id),
-            "aggregate_version": event.aggregate_version,
-            "occurred_at": event.occurred_at.isoformat(),
-            "actor_id": None if event.actor_id is None else str(event.actor_id),
-            "request_id": event.request_id,
-            "payload": event.payload,
-        }
-    )
+    return orjson.dumps(event)
 
 
 class JoinedFacts(NamedTuple):
@@ -83,48 +71,22 @@ def decode(body: bytes) -> EventEnvelope:
         NotAnEnvelopeError: It holds none.
     """
     try:
-        return _envelope(orjson.loads(body))
-    except KeyError as error:
-        raise NotAnEnvelopeError(f"it has no {error}") from error
-    except (TypeError, ValueError) as error:
-        raise NotAnEnvelopeError(str(error)) from error
-
-
-def _envelope(fields: dict[str, Any]) -> EventEnvelope:
-    occurred_at = datetime.fromisoformat(fields["occurred_at"])
-    if occurred_at.tzinfo is None:
+        event = _ENVELOPE.validate_json(body, strict=True)
+        payload = orjson.loads(event.payload)
+    except ValidationError as error:
+        raise NotAnEnvelopeError(_reason(error)) from None  # the error itself would show the message
+    except ValueError as error:
+        raise NotAnEnvelopeError(f"payload: {error}") from None
+    if event.occurred_at.tzinfo is None:
         raise NotAnEnvelopeError("occurred_at names no time zone")
-    actor_id = fields["actor_id"]
-    return EventEnvelope(
-        id=EventId(UUID(_text(fields, "id"))),
-        topic=_text(fields, "topic"),
-        source=_text(fields, "source"),
-        sequence=_count(fields, "sequence"),
-        aggregate_id=UUID(_text(fields, "aggregate_id")),
-        aggregate_version=_count(fields, "aggregate_version"),
-        occurred_at=occurred_at,
-        actor_id=None if actor_id is None else UserId(UUID(_text(fields, "actor_id"))),
-        request_id=_text(fields, "request_id"),
-        payload=_object(fields, "payload"),
-    )
+    if max(event.sequence, event.aggregate_version) > _LARGEST_COUNT:
+        raise NotAnEnvelopeError("sequence or aggregate_version is too large to be stored")
+    if not isinstance(payload, dict):
+        raise NotAnEnvelopeError("payload is no JSON object")
+    return event
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str):
-        raise NotAnEnvelopeError(f"{name} is no text")
-    return value
-
-
-def _count(fields: dict[str, Any], name: str) -> int:
-    value = fields[name]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise NotAnEnvelopeError(f"{name} is no whole number")
-    return value
-
-
-def _object(fields: dict[str, Any], name: str) -> str:
-    text = _text(fields, name)
-    if not isinstance(orjson.loads(text), dict):
-        raise NotAnEnvelopeError(f"{name} is no JSON object")
-    return text
+def _reason(error: ValidationError) -> str:
+    """What is wrong first, without what the message says."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join((*map(str, first["loc"]), first["msg"]))

@@ -45,7 +45,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _CONSUMER = "member"
 _DELIVERED, _NEW = "0", ">"
-_BATCH = 200
+_BATCH = 1_000
 _TRIM_EVERY = 1_000
 _KEPT_FOR_NOBODY = 10_000
 _REJECTED_KEPT = 10_000
@@ -266,7 +266,7 @@ class RedisEventStream:
         for _, fields in entries:
             if fields is None:  # somebody deleted the entry
                 continue
-            body = fields.get(b"fact", repr(fields).encode())
+            body = fields[b"fact"] if b"fact" in fields else repr(fields).encode()
             try:
                 facts.append(decode(body))
             except NotAnEnvelopeError as error:

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import orjson
 
 from fireside.adapters.language_model.anthropic_wire import (
@@ -13,7 +12,16 @@ from fireside.adapters.language_model.anthropic_wire import (
     error_body,
     messages_request,
 )
-from fireside.adapters.language_model.model_server import COMPLETIONS, Endpoint, ModelServer, as_reply, chunks_of, whole
+from fireside.adapters.language_model.model_server import (
+    COMPLETIONS,
+    Endpoint,
+    ModelServer,
+    Requested,
+    as_reply,
+    chunks_of,
+    whole,
+)
+from fireside.adapters.language_model.wire import Wire
 from fireside.core.errors import InvalidInputError, UpstreamError
 from fireside.core.openai_wire import DataCutter, json_object
 from fireside.ports.language_model import RawReply
@@ -36,7 +44,7 @@ class AnthropicServer(ModelServer):
             raise InvalidInputError("this model answers chats alone")
         asked = _parsed(body, InvalidInputError("the body is not a JSON object"))
         sent = orjson.dumps(messages_request(asked))
-        async with self._request("POST", "/v1/messages", sent) as response:
+        async with Requested(self, "POST", "/v1/messages", sent, _unread) as response:
             if response.status == 200 and asked.get("stream"):
                 include_usage = bool(json_object(asked.get("stream_options")).get("include_usage"))
                 chunks = _streamed(response, StreamTranslator(include_usage=include_usage))
@@ -51,12 +59,16 @@ class AnthropicServer(ModelServer):
         return endpoint.base_url + path, {"x-api-key": endpoint.api_key, "anthropic-version": _VERSION}
 
 
+def _unread(response: Wire) -> Wire:
+    return response
+
+
 async def _translated(reply: RawReply) -> AsyncIterator[bytes]:
     body = _parsed(await whole(reply.chunks), UpstreamError("the model's server sent something that is not JSON"))
     yield orjson.dumps(completion(body) if reply.status == 200 else error_body(body))
 
 
-async def _streamed(response: aiohttp.ClientResponse, translator: StreamTranslator) -> AsyncIterator[bytes]:
+async def _streamed(response: Wire, translator: StreamTranslator) -> AsyncIterator[bytes]:
     cutter, ended = DataCutter(), False
     async for data in chunks_of(response):
         for item in cutter.feed(data):

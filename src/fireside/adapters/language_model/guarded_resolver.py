@@ -8,6 +8,10 @@ from aiohttp.abc import ResolveResult
 from fireside.core.addresses import is_metadata_host
 
 
+class ForbiddenAddressError(OSError):
+    """A name leads nowhere but to what must not be asked."""
+
+
 class GuardedResolver(aiohttp.ThreadedResolver):
     """The system's resolver without the addresses of a cloud's metadata service."""
 
@@ -17,10 +21,11 @@ class GuardedResolver(aiohttp.ThreadedResolver):
         """The addresses of a host.
 
         Raises:
-            OSError: There are none that may be asked.
+            ForbiddenAddressError: There are none that may be asked.
+            OSError: There are none.
         """
         found = await super().resolve(host, port, family)
         allowed = [each for each in found if not is_metadata_host(each["host"])]
         if not allowed:
-            raise OSError(f"{host} is a cloud's metadata service")
+            raise ForbiddenAddressError(f"{host} is a cloud's metadata service")
         return allowed

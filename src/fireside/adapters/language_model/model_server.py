@@ -1,27 +1,31 @@
 """What every server of models is spoken to with: connections, second tries, and prompts as chat completions.
 
-aiohttp, because re-encoding and slower clients cost several times the rest of the way.
+Over connections of its own, because a general client, or encoding anew, costs as much as all the rest of the way.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, TypeVar, cast
 
-import aiohttp
 import orjson
 
-from fireside.adapters.language_model.guarded_resolver import GuardedResolver
+from fireside.adapters.language_model.connections import Connections, Target, target_of
+from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
 from fireside.ports.language_model import Completed, Prompt, RawReply, TextDelta
 
+ReplyT = TypeVar("ReplyT")
+
 COMPLETIONS = "/v1/chat/completions"
 MOST_CONNECTIONS = 4096
 """As many as one node takes streams of an action: whoever was admitted must not wait once more, unseen."""
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,13 @@ class ModelServer(ABC):
             locate: Tells where the server is now; may raise UnavailableError.
             connect_timeout_s: Longest wait for a connection.
             read_timeout_s: Longest silence of the server.
-            connections: Most connections kept open at once.
+            connections: Most connections used at once.
         """
         self._locate = locate
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s, sock_read=read_timeout_s)
-        self._connections = connections
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._connections = Connections(
+            most=connections, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
+        )
+        self._targets: dict[tuple[str, Endpoint, str], Target] = {}
 
     @abstractmethod
     def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
@@ -85,10 +90,11 @@ class ModelServer(ABC):
 
     async def model_names(self) -> list[str]:
         """Names of the models it serves."""
-        async with self._request("GET", "/v1/models", None) as response:
-            if response.status != 200:
-                raise refusal(response.status, await response.read())
-            listed = json_object(_loaded(await response.read())).get("data")
+        async with Requested(self, "GET", "/v1/models", None, as_reply) as reply:
+            body = await whole(reply.chunks)
+            if reply.status != 200:
+                raise refusal(reply.status, body)
+            listed = json_object(_loaded(body)).get("data")
             if not isinstance(listed, list):
                 raise UpstreamError("the model's server sent no list of models")
             models = [json_object(model) for model in cast("list[Any]", listed)]
@@ -96,75 +102,87 @@ class ModelServer(ABC):
 
     async def close(self) -> None:
         """Release connections."""
-        while self._sessions:
-            await self._sessions.popitem()[1].close()
+        await self._connections.close()
 
-    @asynccontextmanager
-    async def _request(
-        self, method: str, path: str, body: bytes | None
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        response = await self._send(method, path, body)
-        try:
-            yield response
-        finally:
-            # close, not release: an unread rest means that the caller left, and the server must notice.
-            response.release() if response.content.at_eof() else response.close()
+    def give_back(self, response: Wire) -> None:
+        """Let go of a reply. An unread rest means that the caller left, and the server notices."""
+        self._connections.give_back(response)
 
-    async def _send(self, method: str, path: str, body: bytes | None) -> aiohttp.ClientResponse:
-        """Send a request, once more when the server hung up before it said a word.
+    async def send(self, method: str, path: str, body: bytes | None) -> Wire:
+        """Send a request, once more when the server hung up before it said a word. The reply is to be given back.
 
         Either a kept connection was closed meanwhile (llama.cpp closes it after every stream, without saying so), or
         an engine crashed and is found again at another address.
+
+        Raises:
+            UnavailableError: The server cannot be reached.
         """
         try:
             try:
-                return await self._send_once(method, path, body, kept=True)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
-                return await self._send_once(method, path, body, kept=False)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return await self._connections.ask(await self._target(method, path), body)
+            except (HungUpError, ConnectionResetError, BrokenPipeError):
+                return await self._connections.ask(await self._target(method, path), body, fresh=True)
+        except OSError as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
 
-    async def _send_once(self, method: str, path: str, body: bytes | None, *, kept: bool) -> aiohttp.ClientResponse:
-        url, headers = self._address(await self._locate(), path)
-        headers["content-type"] = "application/json"
-        return await self._session(kept=kept).request(method, url, data=body, headers=headers, allow_redirects=False)
-
-    def _session(self, *, kept: bool) -> aiohttp.ClientSession:
-        """The session whose connections are kept for later requests, or the one that opens one for each."""
-        if kept not in self._sessions:
-            resolver = GuardedResolver()
-            connector = aiohttp.TCPConnector(limit=self._connections, force_close=not kept, resolver=resolver)
-            self._sessions[kept] = aiohttp.ClientSession(
-                connector=connector,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("accept-encoding",),  # replies are passed on as they come
-            )
-        return self._sessions[kept]
+    async def _target(self, method: str, path: str) -> Target:
+        key = (method, await self._locate(), path)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= _REMEMBERED:
+                self._targets.clear()
+            target = self._targets[key] = target_of(method, *self._address(key[1], path))
+        return target
 
 
-def as_reply(response: aiohttp.ClientResponse) -> RawReply:
+class Requested(AbstractAsyncContextManager[ReplyT]):
+    """A request to a server: entered it is sent, left it is over; an unread rest of the reply is not waited for."""
+
+    __slots__ = ("_body", "_method", "_path", "_read", "_response", "_server")
+
+    def __init__(
+        self, server: ModelServer, method: str, path: str, body: bytes | None, read: Callable[[Wire], ReplyT]
+    ) -> None:
+        """Prepare; `read` makes of the response what the context gives."""
+        self._server, self._method, self._path, self._body, self._read = server, method, path, body, read
+
+    async def __aenter__(self) -> ReplyT:
+        """Send; raises as `ModelServer.send` does."""
+        self._response = await self._server.send(self._method, self._path, self._body)
+        return self._read(self._response)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go."""
+        self._server.give_back(self._response)
+
+
+def as_reply(response: Wire) -> RawReply:
     """A response as it came."""
     return RawReply(
         status=response.status,
-        media_type=response.headers.get("content-type", "application/json"),
+        media_type=_header(response, b"content-type") or "application/json",
         chunks=chunks_of(response),
         retry_after=_retry_after(response),
     )
 
 
-def _retry_after(response: aiohttp.ClientResponse) -> str | None:
+def _header(response: Wire, name: bytes) -> str:
+    return response.headers.get(name, b"").decode("latin-1")
+
+
+def _retry_after(response: Wire) -> str | None:
     """The header of that name in whole seconds, also where it is a fraction of one, or a date by the server's clock."""
-    text = response.headers.get("retry-after")
+    text = _header(response, b"retry-after")
     if not text or text.isdigit():
-        return text
+        return text or None
     try:
         return str(max(1, math.ceil(float(text))))
     except (ValueError, OverflowError):
         pass
     try:
-        begin = parsedate_to_datetime(response.headers.get("date", ""))
+        begin = parsedate_to_datetime(_header(response, b"date"))
         return str(max(1, math.ceil((parsedate_to_datetime(text) - begin).total_seconds())))
     except (ValueError, TypeError, OverflowError):
         return None
@@ -177,16 +195,16 @@ def _loaded(data: bytes) -> Any:
         raise UpstreamError("the model's server sent something that is not JSON") from error
 
 
-async def chunks_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def chunks_of(response: Wire) -> AsyncIterator[bytes]:
     """The bytes of a response as the network delivers them.
 
     Raises:
         UpstreamError: It broke off.
     """
     try:
-        async for chunk in response.content.iter_any():
+        while chunk := await response.read():
             yield chunk
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except OSError as error:
         raise UpstreamError("the model's server broke off in the middle of an answer") from error
 
 

@@ -3,11 +3,11 @@
 The embedded engine, Ollama, vLLM, llama-server, OpenAI, Groq and Mistral do, and Azure and Gemini under other paths.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, as_reply
+from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, Requested, as_reply
 from fireside.ports.language_model import RawReply
 
 
@@ -42,11 +42,9 @@ class OpenAICompatibleServer(ModelServer):
         )
         self._variant = variant
 
-    @asynccontextmanager
-    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
         """Pass a request through as bytes."""
-        async with self._request("POST", path, body) as response:
-            yield as_reply(response)
+        return Requested(self, "POST", path, body, as_reply)
 
     def _address(self, endpoint: Endpoint, path: str) -> tuple[str, dict[str, str]]:
         headers: dict[str, str] = {}

@@ -38,6 +38,8 @@ def _parameters(options: dict[str, Any]) -> Any:
     parameters.cpuparams.n_threads = options["threads"]
     parameters.cpuparams_batch.n_threads = options["threads"]
     parameters.cache_ram_mib = options["prompt_cache_mib"]
+    parameters.cache_idle_slots = False  # else each request moves all conversations that pause to that memory
+    parameters.slot_prompt_similarity = 0.5  # with less, like instructions alone make one take another's place
     parameters.sampling.dry_multiplier = 0.8  # else small models say a sentence again and again
     parameters.endpoint_metrics = True
     if options["kind"] != "chat":

@@ -1,7 +1,8 @@
 """Counters of what was used on Redis, which nodes share: each step is one script on the server, by the server's clock.
 
 All keys have one hash tag, so that a cluster keeps them on one server and a script can look at all that apply to a call
-together. A counter is a hash (`u` used, `h` held); beside it a sorted set names what is held by the time of its end.
+together. A counter is a hash (`u` used, `h` held); beside it a sorted set names what is held by the time of its end. A
+set of each subject names its counters.
 """
 
 from collections.abc import Sequence
@@ -73,8 +74,20 @@ if redis.call('HSETNX', key, 'u', ARGV[2]) == 1 then
   redis.call('DEL', key .. ':held')
   redis.call('HSET', key, 'h', 0)
   redis.call('PEXPIRE', key, ARGV[3])
+  if ARGV[4] ~= '' then
+    local names = KEYS[1] .. 'of ' .. ARGV[4]
+    redis.call('SADD', names, ARGV[1])
+    redis.call('PEXPIRE', names, math.max(redis.call('PTTL', names), tonumber(ARGV[3])))
+  end
 end
 return 1
+"""
+_FORGET = """
+local names = KEYS[1] .. 'of ' .. ARGV[1]
+for _, name in ipairs(redis.call('SMEMBERS', names)) do
+  redis.call('DEL', KEYS[1] .. name, KEYS[1] .. name .. ':held')
+end
+return redis.call('DEL', names)
 """
 _LOOK = (
     _LEVEL
@@ -121,9 +134,13 @@ class RedisUsageCounters:
         told = [part for item in settlements for part in (item.key, item.held, item.used)]
         await self._run(_SETTLE, reservation, *told)
 
-    async def seed(self, key: str, used: int, *, ttl_s: float) -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
         """Make a counter known."""
-        await self._run(_SEED, key, used, max(1, round(ttl_s * 1000)))
+        await self._run(_SEED, key, used, max(1, round(ttl_s * 1000)), subject)
+
+    async def forget(self, subject: str) -> None:
+        """Make every counter of a subject unknown."""
+        await self._run(_FORGET, subject)
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""

@@ -5,7 +5,8 @@ Whenever the cache itself fails, the source answers: a cache makes things faster
 
 from fireside.runtime.caching.cache import Cache
 from fireside.runtime.caching.namespace import CacheNamespace
+from fireside.runtime.caching.often import Often
 from fireside.runtime.caching.settings import CacheSettings
 from fireside.runtime.caching.users import telling_users, user_tag
 
-__all__ = ["Cache", "CacheNamespace", "CacheSettings", "telling_users", "user_tag"]
+__all__ = ["Cache", "CacheNamespace", "CacheSettings", "Often", "telling_users", "user_tag"]

@@ -21,6 +21,8 @@ from fireside.runtime.metrics import Metrics
 log = structlog.stdlib.get_logger(__name__)
 
 _PLAIN, _COMPRESSED = b"\x00", b"\x01"
+_WARM_AGAIN_S, _WARM_AGAIN_MOST_S = 0.5, 30.0
+"""Wait before what could not be warmed is tried again; doubles each time, up to the second figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Cache:
         self._failing = False
         self._namespaces: list[CacheNamespace[Any]] = []
         self._warmers: dict[str, Callable[[], Awaitable[object]]] = {}
-        self._warming: set[asyncio.Task[None]] = set()
+        self._warming: dict[str, asyncio.Task[None]] = {}
         store.listen(self._forgotten)
 
     def namespace(
@@ -73,7 +75,7 @@ class Cache:
 
     async def aclose(self) -> None:
         """End what was begun and let go of the store. Safe to call twice."""
-        await end(*self._warming)
+        await end(*self._warming.values())
         try:
             await self._store.aclose()
         except CacheError as error:
@@ -84,7 +86,8 @@ class Cache:
 
         Args:
             name: Of what is warmed; a later one of the same name takes its place.
-            load: Asks for the values, as others will, so that they are kept. What it raises is logged.
+            load: Asks for the values, as others will, so that they are kept. When it raises because a part of
+                Fireside is not there yet, it is called again after a while.
         """
         self._warmers[name] = load
         self._warm(name)
@@ -177,15 +180,23 @@ class Cache:
                 self._warm(name)
 
     def _warm(self, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_warmer(name))
-        self._warming.add(task)
-        task.add_done_callback(self._warming.discard)
+        running = self._warming.get(name)
+        if running is not None:
+            running.cancel()
+        self._warming[name] = asyncio.get_running_loop().create_task(self._run_warmer(name))
 
     async def _run_warmer(self, name: str) -> None:
-        try:
-            await self._warmers[name]()
-        except FiresideError as error:
-            log.info("cache_not_warmed", warmer=name, code=error.code)
+        pause_s = _WARM_AGAIN_S
+        while True:
+            try:
+                await self._warmers[name]()
+            except FiresideError as error:
+                log.info("cache_not_warmed", warmer=name, code=error.code)
+            else:
+                self._metrics.cache_warmed.labels(name).inc()
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _WARM_AGAIN_MOST_S)
 
     def _note_failure(self, error: CacheError) -> None:
         if not self._failing:

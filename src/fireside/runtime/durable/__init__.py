@@ -6,6 +6,7 @@ from fireside.runtime.durable.job import Job, JobCancelledError
 from fireside.runtime.durable.job_method import on_job
 from fireside.runtime.durable.job_run import JobRun
 from fireside.runtime.durable.job_table import find_keyed_job
+from fireside.runtime.durable.locks import hold_lock
 from fireside.runtime.durable.read_models import rebuild
 from fireside.runtime.durable.service import DurableService
 from fireside.runtime.durable.settings import DurableSettings
@@ -27,6 +28,7 @@ __all__ = [
     "database_url",
     "durable_metadata",
     "find_keyed_job",
+    "hold_lock",
     "on_job",
     "rebuild",
 ]

@@ -10,32 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.ports.event_stream import EventEnvelope
 from fireside.runtime.durable import dead_letter_table
-from fireside.runtime.durable.job_table import insert_or_ignore
+from fireside.runtime.durable.bulk_insert import add_unless_present
 from fireside.runtime.durable.tables import inbox
+
+_FROM_ENVELOPE = {"event_id": "id"} | {
+    name: name for name in EventEnvelope.__slots__ if name in inbox.c and name != "id"
+}
 
 
 async def add(session: AsyncSession, group: str, envelopes: Sequence[EventEnvelope], *, now: datetime) -> None:
     """Store facts for a consumer group, in this order. Those it has already had are left alone."""
-    rows = [
-        {
-            "consumer_group": group,
-            "event_id": envelope.id,
-            "source": envelope.source,
-            "topic": envelope.topic,
-            "aggregate_id": envelope.aggregate_id,
-            "aggregate_version": envelope.aggregate_version,
-            "occurred_at": envelope.occurred_at,
-            "actor_id": envelope.actor_id,
-            "request_id": envelope.request_id,
-            "payload": envelope.payload,
-            "state": "pending",
-            "attempts": 0,
-            "run_at": now,
-            "received_at": now,
-        }
-        for envelope in envelopes
-    ]
-    await session.execute(insert_or_ignore(session, inbox), rows)
+    shared = {
+        "consumer_group": group,
+        "state": "pending",
+        "attempts": 0,
+        "run_at": now,
+        "received_at": now,
+    }
+    await add_unless_present(session, inbox, envelopes, own=_FROM_ENVELOPE, shared=shared)
 
 
 async def next_in_line(session: AsyncSession, group: str, topics: Collection[str], *, limit: int) -> list[Row[Any]]:

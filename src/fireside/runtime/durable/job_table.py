@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
-from sqlalchemy import Row, Table, insert, select, update
+from sqlalchemy import Dialect, Row, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -79,7 +79,12 @@ async def find_keyed_job(session: AsyncSession, kind: str, key: str) -> JobView 
 
 def insert_or_ignore(session: AsyncSession, table: Table) -> Any:
     """An insert that leaves rows alone which are there already."""
-    if session.get_bind().dialect.name == "postgresql":
+    return insert_or_ignore_on(session.get_bind().dialect, table)
+
+
+def insert_or_ignore_on(dialect: Dialect, table: Table) -> Any:
+    """The same for one dialect."""
+    if dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
 

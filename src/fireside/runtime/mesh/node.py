@@ -10,7 +10,7 @@ from fireside.contracts.base import Action, ResponseT, Signal, StreamAction
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
 from fireside.core.identity import ANONYMOUS, Identity, service_identity
-from fireside.core.ids import new_id
+from fireside.core.ids import new_id, new_id_text
 from fireside.ports.transporter import Transporter
 from fireside.runtime.context import Context
 from fireside.runtime.errors import was_refused
@@ -107,7 +107,7 @@ class Node:
 
     def context(self, *, identity: Identity = ANONYMOUS, request_id: str | None = None) -> Context:
         """A root context, for those who start something: the gateway, jobs, tests."""
-        return Context(self, request_id or str(new_id()), identity)
+        return Context(self, request_id or new_id_text(), identity)
 
     async def start(self) -> None:
         """Join the mesh, open and start the services in order, offer them, then start what is attached to them.

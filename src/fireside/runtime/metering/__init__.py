@@ -4,6 +4,7 @@ from fireside.runtime.metering.allowances import Allowance
 from fireside.runtime.metering.errors import LimitExceededError
 from fireside.runtime.metering.measured import Expected, Measured, Measures, Unmetered
 from fireside.runtime.metering.meter import Meter
+from fireside.runtime.metering.replies import ReplyReader
 from fireside.runtime.metering.rules import Rules
 from fireside.runtime.metering.settings import Limit, MeteringSettings, Price
 from fireside.runtime.metering.shared_counters import SharedOrOwnCounters
@@ -18,6 +19,7 @@ __all__ = [
     "Meter",
     "MeteringSettings",
     "Price",
+    "ReplyReader",
     "Rules",
     "SharedOrOwnCounters",
     "Unmetered",

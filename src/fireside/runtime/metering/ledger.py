@@ -7,7 +7,7 @@ that is killed loses what it gathered in its last quarter of a second; one that 
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -45,11 +45,21 @@ class _Sums:
 
 
 @dataclass(slots=True)
+class _Hour:
+    """The sums of one caller and model in the hour in which they were found last; spares the way by the place."""
+
+    begin: datetime
+    end: datetime
+    sums: _Sums
+
+
+@dataclass(slots=True)
 class Ledger:
     """Gathers and sends."""
 
     write_s: float
     _gathered: dict[_Place, _Sums] = field(default_factory=lambda: dict[_Place, _Sums]())
+    _last: dict[tuple[Identity, str], _Hour] = field(default_factory=lambda: dict[tuple[Identity, str], _Hour]())
     _sending: RecordUsage | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -59,8 +69,23 @@ class Ledger:
         self, identity: Identity, model: str, at: datetime, usage: Usage, *, cost_nano: int | None, estimated: bool
     ) -> None:
         """Note one call. `cost_nano`: None for a model without a price."""
+        known = self._last.get((identity, model))
+        if known is None or not known.begin <= at < known.end:
+            begin = at.replace(minute=0, second=0, microsecond=0)
+            sums = self._sums_of(begin, identity, model)
+            known = self._last[identity, model] = _Hour(begin, begin + timedelta(hours=1), sums)
+        sums = known.sums
+        sums.requests += 1
+        sums.prompt_tokens += usage.prompt_tokens
+        sums.completion_tokens += usage.completion_tokens
+        sums.cached_tokens += usage.cached_tokens
+        sums.cost_nano += cost_nano or 0
+        sums.estimated += estimated
+        sums.unpriced += cost_nano is None
+
+    def _sums_of(self, hour: datetime, identity: Identity, model: str) -> _Sums:
         place = _Place(
-            at.replace(minute=0, second=0, microsecond=0),
+            hour,
             str(identity.user_id or ""),
             ",".join(sorted(identity.roles)),
             str(identity.api_key_id or ""),
@@ -70,13 +95,7 @@ class Ledger:
         if sums is None:
             sums = self._gathered[place] = _Sums()
             self._news.set()
-        sums.requests += 1
-        sums.prompt_tokens += usage.prompt_tokens
-        sums.completion_tokens += usage.completion_tokens
-        sums.cached_tokens += usage.cached_tokens
-        sums.cost_nano += cost_nano or 0
-        sums.estimated += estimated
-        sums.unpriced += cost_nano is None
+        return sums
 
     async def write(self, context: Context) -> None:
         """Have stored what was gathered until now.
@@ -110,6 +129,7 @@ class Ledger:
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _taken(self) -> Iterator[UsageRow]:
+        self._last.clear()
         for place in list(self._gathered)[:_MOST_ROWS]:
             sums = self._gathered.pop(place)
             yield UsageRow(**asdict(place), **asdict(sums))

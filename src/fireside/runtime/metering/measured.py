@@ -118,18 +118,16 @@ class Measured:
         self._told = usage if usage.total_tokens else None
         self._pieces = max(1, self._pieces)
 
-    def feed(self, data: bytes) -> None:
-        """Note the next bytes of a reply that passes through."""
-        if self._reader is None:
-            self._reader = ReplyReader()
-        self._reader.feed(data)
+    def reads(self, reader: ReplyReader) -> None:
+        """Note that a reply passes through, along which this one reads."""
+        self._reader = reader
 
     def usage(self) -> tuple[Usage, bool] | None:
         """What was used, and whether it is only estimated; None for a call that failed before it began."""
         told = self._reader.usage() if self._reader is not None else self._told
         if told is not None:
             return told, False
-        if self._reader is None and not self._pieces:
+        if not (self._pieces if self._reader is None else self._reader.has_begun):
             return None
         prompt = self.expected.prompt_tokens
         completion = self._pieces if self._reader is None else self._reader.completion_tokens

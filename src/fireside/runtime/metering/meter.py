@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 
 import structlog
 
 from fireside.contracts.answer import Usage
-from fireside.contracts.usage import SUMS, LimitUnit, UsageSums
+from fireside.contracts.usage import SUMS, LimitUnit, UsageSums, UserErased
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, UnavailableError
 from fireside.core.identity import Identity
@@ -16,7 +15,7 @@ from fireside.core.tasks import end
 from fireside.ports.usage_counters import Claim, Reserved, Settlement, UsageCounters
 from fireside.runtime.context import Context
 from fireside.runtime.health import Check
-from fireside.runtime.mesh import Service
+from fireside.runtime.mesh import Service, on_signal
 from fireside.runtime.metering.allowances import Allowance, tightest
 from fireside.runtime.metering.ledger import Ledger
 from fireside.runtime.metering.measured import Expected, Measured
@@ -124,7 +123,7 @@ class Meter(Service):
                 raise refusal(full, self._clock.now(), currency=self.rules.currency)
             if not found.unknown:
                 return
-            await self.seed([by_key[key][1] for key in found.unknown], measured.at)
+            await self._seed(measured, [by_key[key][1] for key in found.unknown])
         raise UnavailableError("the counters of limits are lost again and again")
 
     async def _reserve(self, measured: Measured, applied: Sequence[Applied], claims: Sequence[Claim]) -> Reserved:
@@ -142,19 +141,26 @@ class Meter(Service):
             measured.holds = holds
         return found
 
-    async def seed(self, applied: Sequence[Applied], at: datetime) -> None:
+    @on_signal(UserErased)
+    async def forget(self, _context: Context, signal: UserErased) -> None:
+        """Count nothing any more of a user who is gone."""
+        await self.counters.forget(str(signal.user_id))
+
+    async def _seed(self, measured: Measured, applied: Sequence[Applied]) -> None:
         """Have counters begin with what is stored.
 
         Raises:
             UnavailableError: The service `usage` is away.
         """
+        at = measured.at
         await self.write()
         sums = UsageSums(items=tuple(item.sum(at) for item in applied))
         found = await self._asking().call(SUMS, sums)
         now = self._clock.now()
         for item, used in zip(applied, found.amounts, strict=True):
             left_s = (window_end(item.limit.window, at) - now).total_seconds()
-            await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S)
+            subject = str(measured.identity.user_id) if item.is_personal else ""
+            await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S, subject=subject)
 
     async def settle(self, measured: Measured) -> None:
         """Count what a call used, and give back the rest of what was held for it.
@@ -181,13 +187,14 @@ class Meter(Service):
 
     async def _settle_counters(self, measured: Measured, spent: Spent) -> None:
         applied = self.rules.applying(measured.identity, measured.model)
+        if not applied and not measured.holds:
+            return
         units: dict[str, LimitUnit] = {key: unit for key, (unit, _) in measured.holds.items()}
         units |= {item.key(measured.at): item.limit.unit for item in applied}
-        if units:
-            name = measured.reservation or new_id().hex
-            held = {key: amount for key, (_, amount) in measured.holds.items()}
-            settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
-            await self.counters.settle(name, settlements)
+        name = measured.reservation or new_id().hex
+        held = {key: amount for key, (_, amount) in measured.holds.items()}
+        settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
+        await self.counters.settle(name, settlements)
 
     def _most(self, measured: Measured) -> Spent:
         """What a call may come to use; the answer as long as the request allows."""

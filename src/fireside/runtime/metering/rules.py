@@ -49,6 +49,11 @@ class Applied:
     who: str
     amount: int
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether only one user's usage counts: the user's own, or that with a key of theirs."""
+        return self.scope in {"user", "key"}
+
     def key(self, at: datetime) -> str:
         """The key of the counter of the window that a moment lies in."""
         limit = self.limit

@@ -19,6 +19,7 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
         super().__init__(shared=shared, own=own, clock=clock, away=UsageCountersError, event="usage_counters_away")
         self._owed: dict[str, int] = {}
         self._payment = ""
+        self._to_forget: set[str] = set()
 
     async def reserve(self, reservation: str, claims: Sequence[Claim], *, lease_s: float) -> Reserved:
         """Hold room on every counter or on none."""
@@ -31,9 +32,15 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
             for item in settlements:
                 self._owed[item.key] = self._owed.get(item.key, 0) + item.used
 
-    async def seed(self, key: str, used: int, *, ttl_s: float) -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
         """Make a counter known."""
-        await self._ask(lambda counters: counters.seed(key, used, ttl_s=ttl_s))
+        await self._ask(lambda counters: counters.seed(key, used, ttl_s=ttl_s, subject=subject))
+
+    async def forget(self, subject: str) -> None:
+        """Make every counter of a subject unknown; shared ones that are away, when they are back."""
+        await self._ask(lambda counters: counters.forget(subject))
+        if self._detail:
+            self._to_forget.add(subject)
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""
@@ -44,6 +51,9 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
 
     async def _return(self) -> None:
         """Pay what is owed; a payment whose answer is lost is made again under its name. Own counters begin anew."""
+        for subject in list(self._to_forget):
+            await self._shared.forget(subject)
+            self._to_forget.discard(subject)
         self._payment = self._payment or new_id().hex
         owed = dict(self._owed)
         await self._shared.settle(self._payment, [Settlement(key, 0, used) for key, used in owed.items() if used])

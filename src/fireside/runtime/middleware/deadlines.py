@@ -27,14 +27,18 @@ class Deadline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._slot.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self.meet()
         if not self._expired or self._task is None:
             return
         is_ours = self._task.uncancel() <= self._cancelling
         if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
+
+    def meet(self) -> None:
+        """Do in time what had to be done; the rest of the block may take as long as it likes."""
+        self._slot.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
     @property
     def expired(self) -> bool:
@@ -51,6 +55,33 @@ class Deadline:
             self._task.cancel()
 
 
+class WaitsDeadline(Deadline):
+    """A deadline for the waits within a block: `begin_wait`, what waits, `end_wait`. Between them nobody is cancelled.
+
+    Whoever waits asks `expired` before, and `cut_wait_short` when it was cancelled. However many waits there are, they
+    cost one deadline; each may run in another task.
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, when: float, slot: "set[Deadline]", loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(when, None, slot)
+        self._loop = loop
+
+    def begin_wait(self) -> None:
+        """The running task waits from now on."""
+        self._task = task = asyncio.current_task(self._loop)
+        self._cancelling = 0 if task is None else task.cancelling()
+
+    def end_wait(self) -> None:
+        """It waits no more."""
+        self._task = None
+
+    def cut_wait_short(self) -> bool:
+        """Whether it was the deadline, and nobody else, that cancelled the wait."""
+        return self._expired and self._task is not None and self._task.uncancel() <= self._cancelling
+
+
 class Deadlines:
     """The deadlines that run on one event loop at a time.
 
@@ -64,17 +95,24 @@ class Deadlines:
 
     def within(self, seconds: float) -> Deadline:
         """A block of the running task that may take so long from now on; to be entered at once."""
-        task = asyncio.current_task(self.loop)
-        if task is None:  # it runs on another loop; to ask for the running one each time costs a system call
+        when, slot = self._place(seconds)
+        return Deadline(when, asyncio.current_task(self.loop), slot)
+
+    def waits_within(self, seconds: float) -> WaitsDeadline:
+        """A block whose waits must be over after so long from now on; to be entered at once."""
+        when, slot = self._place(seconds)
+        return WaitsDeadline(when, slot, self.loop)
+
+    def _place(self, seconds: float) -> tuple[float, set[Deadline]]:
+        if asyncio.current_task(self.loop) is None:  # another loop runs; to ask for it each time costs a system call
             self.loop, self._slots = asyncio.get_running_loop(), {}
-            task = asyncio.current_task(self.loop)
         when = self.loop.time() + seconds
         number = int(when / SLOT_S)
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = set()
             self.loop.call_at(number * SLOT_S, self._arm, number)
-        return Deadline(when, task, slot)
+        return when, slot
 
     def _arm(self, number: int) -> None:
         for deadline in self._slots.pop(number):

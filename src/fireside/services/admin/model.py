@@ -1,10 +1,13 @@
 """Versions of the live settings and what is different between them. No I/O."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from fireside.contracts.admin import ConfigChanged, ConfigVersion, SettingChange, Values
 from fireside.contracts.inference import URLS_SETTING, InferenceUrlChanged
+from fireside.contracts.usage import LIMITS_SETTING
 from fireside.ports.event_stream import EventEnvelope
 
 
@@ -84,3 +87,21 @@ def with_url(values: Values, name: str, url: str | None) -> Values:
     others = {known: address for known, address in urls_in(values).items() if known != name}
     urls = others if url is None else {**others, name: url}
     return {URLS_SETTING: {**urls} or None}
+
+
+def without_limits(values: Values, subjects: Collection[tuple[str, str]]) -> Values:
+    """Live settings without the limits of users and API keys that are gone.
+
+    Args:
+        values: The live settings.
+        subjects: `scope` and `who` of the limits that are to go.
+    """
+    limits = values.get(LIMITS_SETTING)
+    if not isinstance(limits, list):
+        return values
+    kept = [limit for limit in limits if not isinstance(limit, dict) or _subject(limit) not in subjects]
+    return {**values, LIMITS_SETTING: kept}
+
+
+def _subject(limit: dict[str, JsonValue]) -> tuple[str, str]:
+    return str(limit.get("scope")), str(limit.get("who"))

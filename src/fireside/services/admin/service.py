@@ -7,6 +7,7 @@ import structlog
 
 from fireside.contracts import admin
 from fireside.contracts.admin import CONFIGURATION, ConfigVersion, Values
+from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.base import Nothing
 from fireside.contracts.inference import URLS_SETTING, InferenceUrlChanged, MoveInferenceUrl
 from fireside.contracts.permissions import ADMIN_WRITE
@@ -27,6 +28,7 @@ from fireside.services.admin.model import (
     version_in,
     with_changes,
     with_url,
+    without_limits,
 )
 
 log = structlog.stdlib.get_logger(__name__)
@@ -119,6 +121,12 @@ class AdminService(DurableService):
             await self._move_url(unit, event.name, event.url)
         except SettingsRefusedError as error:
             self._note_refusal(unit, error)
+
+    @on_event(UserDeleted)
+    async def user_deleted(self, _context: Context, event: UserDeleted, unit: UnitOfWork) -> None:
+        """Take away the limits of a user who is gone and of their API keys, where they are live settings."""
+        gone = {("user", str(event.user_id)), *(("key", str(key_id)) for key_id in event.api_key_ids)}
+        await self._write(unit, Wish(lambda present: without_limits(present, gone), comment=UserDeleted.topic))
 
     @on_signal(MoveInferenceUrl)
     async def move_url(self, context: Context, signal: MoveInferenceUrl) -> None:

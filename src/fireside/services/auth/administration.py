@@ -31,7 +31,7 @@ from fireside.services.auth.errors import (
 )
 from fireside.services.auth.lock_out import account_key
 from fireside.services.auth.model import User, effective_permissions, normal_email, person, require_covers
-from fireside.services.auth.repository import attempts, roles, sessions, users
+from fireside.services.auth.repository import api_keys, attempts, roles, sessions, users
 from fireside.services.auth.tools import Tools
 from fireside.services.auth.views import user_view
 
@@ -164,8 +164,9 @@ class Administration:
             user = await self._get_to_change(unit, context, user_id)
             await self._require_another_administrator(unit, user)
             await attempts.forget_account(unit.session, account_key(user.email))
+            keys = tuple(key.id for key in await api_keys.list_of(unit.session, user_id))
             await users.remove(unit.session, user_id)
-            unit.emit(UserDeleted(user_id=user_id, by=context.identity.user_id))
+            unit.emit(UserDeleted(user_id=user_id, by=context.identity.user_id, api_key_ids=keys))
         await self._changes.tell(context, user_id)
 
     async def _get_to_change(self, unit: UnitOfWork, context: Context, user_id: UserId) -> User:

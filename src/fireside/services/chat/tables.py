@@ -142,3 +142,6 @@ stored_responses = Table(
     Index("stored_responses_expiry", "expires_at"),
 )
 """Answers of the Responses API with their input, sealed; `previous_id` may name one that is gone."""
+
+erased_owners = Table("erased_owners", metadata, Column("owner_id", Uuid, primary_key=True))
+"""Users who are gone: an answer that ends later is not kept."""

@@ -13,7 +13,7 @@ from fireside.core.ids import DocumentId, UserId
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, UnitOfWork
 from fireside.services.documents.access import readable_document, require_writable
-from fireside.services.documents.model import Asker, Document
+from fireside.services.documents.model import Asker, Document, personal_id
 from fireside.services.documents.repository import collections, contents, documents, objects
 from fireside.services.documents.search_cache import SearchCache
 from fireside.services.documents.settings import DocumentsSettings
@@ -53,6 +53,7 @@ class Deleting:
         await self.bury_all(unit, await documents.ids_in(unit.session, owned))
         await collections.remove(unit.session, owned)
         await collections.remove_memberships(unit.session, user_id)
+        self.searches.collections_gone([personal_id(user_id), *owned])
 
     async def bury_all(self, unit: UnitOfWork, document_ids: Sequence[DocumentId]) -> None:
         """Hide any number of documents and have them erased."""

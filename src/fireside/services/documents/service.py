@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from pydantic import TypeAdapter
 
 from fireside.contracts import collections, documents
 from fireside.contracts.auth_facts import UserDeleted
@@ -18,13 +19,15 @@ from fireside.contracts.embedding_models import (
     UseEmbeddingModel,
 )
 from fireside.contracts.jobs import JobFinished
+from fireside.contracts.vectors import SEARCH, SearchChunks
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
 from fireside.core.tasks import end
 from fireside.ports.document_parser import DocumentParser
+from fireside.ports.node_notes import NodeNotes
 from fireside.ports.object_store import ObjectStore
 from fireside.ports.secret_box import SecretBox
-from fireside.runtime.caching import Cache
+from fireside.runtime.caching import Cache, Often
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, JobRun, UnitOfWork, on_job
 from fireside.runtime.mesh import action, on_event, stream_action
@@ -65,6 +68,7 @@ class DocumentsService(DurableService):
         settings: DocumentsSettings,
         clock: Clock,
         cache: Cache | None = None,
+        notes: NodeNotes | None = None,
     ) -> None:
         """Put the service together.
 
@@ -76,11 +80,13 @@ class DocumentsService(DurableService):
             settings: Limits.
             clock: Tells the time.
             cache: Keeps what searches found; nothing does without one.
+            notes: Tell after a start which searches came most often; sealed, because they hold their words.
         """
         super().__init__(database=database)
         contents = Contents(TextSeals(box))
         files = StoredFiles(database=database, store=store)
-        searches = SearchCache(cache, ttl_s=lambda: settings.search_cache_ttl_s)
+        often = Often(TypeAdapter(SearchChunks), most=settings.warm_searches, clock=clock, notes=notes)
+        self._searches = searches = SearchCache(cache, ttl_s=lambda: settings.search_cache_ttl_s, often=often)
         preparing = Preparing(database, contents, files, parser, settings)
         self._store, self._parser = store, parser
         self._reading = Reading(database, contents, files, clock)
@@ -94,12 +100,15 @@ class DocumentsService(DurableService):
         self._care: asyncio.Task[None] | None = None
 
     async def start(self, context: Context) -> None:
-        """Look after leftovers and the embedding model from time to time."""
+        """Look after leftovers and the embedding model from time to time, and make the usual searches."""
+        asking = context.as_service(self.name)
+        await self._searches.start(lambda wanted: asking.call(SEARCH, wanted))
         self._care = asyncio.create_task(self._take_care(context))
 
     async def stop(self) -> None:
-        """End what `start` began."""
+        """End what `start` began, and note which searches came most often."""
         await end(self._care)
+        await self._searches.stop()
 
     async def close(self) -> None:
         """Let go of readers, objects and the database."""

@@ -59,6 +59,12 @@ class DocumentsSettings(BaseSettings):
     search_cache_ttl_s: float = Field(
         default=3600.0, gt=0, description="How long what the index found for a search is kept, in seconds."
     )
+    warm_searches: int = Field(
+        default=100,
+        ge=0,
+        description="Most searches that are made when a node starts and when the cache was emptied, of those that came "
+        "again within a day; 0 for none.",
+    )
     embed_query_timeout_s: float = Field(
         default=3.0, gt=0, description="Longest wait for a query's vector; then the search goes on by keywords."
     )

@@ -11,15 +11,14 @@ from fireside.contracts.embeddings import EMBED, MODELS, EmbeddingModels, Embedd
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
 from fireside.ports.embedder import Embedder, EmbedderFailedError
-from fireside.runtime.caching import Cache
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import Context, Service, action
 from fireside.runtime.metering import Expected, Measures, Unmetered
 from fireside.runtime.metrics import Metrics
 from fireside.services.embeddings.settings import EmbeddingsSettings
-from fireside.services.embeddings.shared_vectors import SharedVectors
 from fireside.services.embeddings.shelf import Shelf
 from fireside.services.embeddings.vector_cache import VectorCache, cache_key
+from fireside.services.embeddings.warm_vectors import Keeping, WarmVectors
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,7 +39,7 @@ class EmbeddingsService(Service):
         settings: EmbeddingsSettings,
         clock: Clock,
         metrics: Metrics,
-        shared: Cache | None = None,
+        keeping: Keeping | None = None,
         meter: Measures | None = None,
     ) -> None:
         """Prepare.
@@ -50,7 +49,7 @@ class EmbeddingsService(Service):
             settings: How long vectors are kept.
             clock: Tells how old they are.
             metrics: Where to count.
-            shared: A cache that nodes share, for the vectors of questions; None when there is only this node's own.
+            keeping: Where vectors are kept beside this service's memory; None for nowhere.
             meter: Holds what people ask for themselves to limits, and counts it; None to do neither.
         """
         self._shelf = Shelf(embedders)
@@ -58,17 +57,22 @@ class EmbeddingsService(Service):
         self._metrics = metrics
         self._meter = meter or Unmetered()
         self._cache = VectorCache(entries=settings.cache_entries, ttl_s=settings.cache_ttl_s, clock=clock)
-        self._shared = None if shared is None else SharedVectors(shared, ttl_s=settings.cache_ttl_s)
+        self._warm = None if keeping is None else WarmVectors(keeping, self._cache, settings=settings, clock=clock)
+        self._shared = None if self._warm is None else self._warm.shared
         self._warming: asyncio.Task[None] | None = None
         self._failure = ""
 
     async def start(self, context: Context) -> None:  # noqa: ARG002 - a service's start is given its context
-        """Begin to load the default model; keyword search does not wait for it."""
+        """Begin to load the default model, for which keyword search does not wait, and what was asked most often."""
+        if self._warm is not None:
+            await self._warm.start()
         if self._settings.warm_up:
             self._warming = asyncio.create_task(self._warm_up())
 
     async def stop(self) -> None:
-        """Let go of the models."""
+        """Note what was asked most often, and let go of the models."""
+        if self._warm is not None:
+            await self._warm.stop()
         if self._warming is not None:
             self._warming.cancel()
         await self._shelf.aclose()
@@ -111,6 +115,8 @@ class EmbeddingsService(Service):
             rows |= known
             missing = {key: text for key, text in missing.items() if key not in known}
         rows |= await self._compute(embedder, list(missing), list(missing.values()))
+        if self._warm is not None:
+            self._warm.note(rows, are_questions=len(request.texts) <= _QUESTIONS)
         vectors = b"".join(rows[key] for key in keys)
         return Embeddings(model=name, dimensions=dimensions, vectors=vectors)
 

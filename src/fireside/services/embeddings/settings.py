@@ -47,6 +47,11 @@ class EmbeddingsSettings(BaseSettings):
     )
     cache_entries: int = Field(default=10_000, ge=0, description="Most texts whose vectors are kept in memory.")
     cache_ttl_s: float = Field(default=86_400.0, gt=0, description="How long a vector is kept, in seconds.")
+    warm_texts: int = Field(
+        default=4000,
+        ge=0,
+        description="Most texts whose vectors are loaded when a node starts, of those that came again within a day.",
+    )
     folders: tuple[EmbeddingFolderSettings, ...] = Field(
         default=(),
         description='Further models in folders, as JSON: [{"name": "bge-small-en", "path": "/models/bge-small-en"}].',

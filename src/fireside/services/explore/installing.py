@@ -17,6 +17,7 @@ from fireside.services.explore.errors import UnusableModelFileError
 from fireside.services.explore.facts import ModelFacts, facts_of
 from fireside.services.explore.fetching import Fetching, Watchers, draft_key
 from fireside.services.explore.gguf import IncompleteHeadError, read_head
+from fireside.services.explore.model_book import ModelBook
 from fireside.services.explore.naming import NewModel, record
 from fireside.services.explore.parts import Parts, facts_of_files
 from fireside.services.explore.scales import Scales
@@ -35,6 +36,7 @@ class Installing:
     """Installs models from sources into files."""
 
     database: Database
+    book: ModelBook
     files: ModelFiles
     sources: Sources
     scales: Scales
@@ -70,7 +72,9 @@ class Installing:
                 job_id=run.id,
                 installed_by=run.owner_id,
             )
-            return await record(self.database, self.files, self.clock, context, new)
+            named = await record(self.database, self.files, self.clock, context, new)
+        await self.book.changed(context)
+        return named
 
 
 class _Way:

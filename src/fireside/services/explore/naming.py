@@ -1,4 +1,7 @@
-"""Giving installed files their names, further names, and taking names away; a file without a name goes."""
+"""Giving installed files their names, further names, and taking names away; a file without a name goes.
+
+Whoever calls this says afterwards that models changed; see `model_book`.
+"""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -6,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from fireside.contracts.explore import ModelInstalled, ModelRemoved, ModelsChanged
+from fireside.contracts.explore import ModelInstalled, ModelRemoved
 from fireside.core.clock import Clock
 from fireside.core.ids import JobId, UserId, new_id
 from fireside.ports.model_files import ModelFiles
@@ -60,7 +63,6 @@ async def record(
     except ModelNameTakenError:
         await _release(database, files, context, new.digest)
         raise
-    await context.broadcast(ModelsChanged())
     stored = there or model
     return {"name": stored.name, "digest": stored.digest, "size_bytes": stored.size_bytes, "source": stored.source}
 
@@ -84,7 +86,6 @@ async def copy(database: Database, files: ModelFiles, clock: Clock, context: Con
         await _add(unit, copied)
         rule = await repository.find_rule(unit.session, name)
         await repository.put_rule(unit.session, replace(rule, name=to, is_default=False), now=clock.now())
-    await context.broadcast(ModelsChanged())
 
 
 async def remove(database: Database, files: ModelFiles, context: Context, name: str) -> None:
@@ -100,7 +101,6 @@ async def remove(database: Database, files: ModelFiles, context: Context, name: 
         await repository.drop_rule(unit.session, name)
         unit.emit(ModelRemoved(model_id=model.id, name=model.name, digest=model.digest))
         await _drop_nameless(unit, files, model.digest)
-    await context.broadcast(ModelsChanged())
 
 
 async def _release(database: Database, files: ModelFiles, context: Context, digest: str) -> None:

@@ -15,14 +15,16 @@ from fireside.core.ids import JobId
 from fireside.core.tasks import end
 from fireside.ports.model_files import ModelFiles
 from fireside.ports.model_source import ModelSource
+from fireside.runtime.caching import Cache
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, JobRun, UnitOfWork, on_job
-from fireside.runtime.mesh import action, on_event
+from fireside.runtime.mesh import action, on_event, on_signal
 from fireside.services.explore import naming, repository
-from fireside.services.explore.curated import find_curated
+from fireside.services.explore.curated import curated_models, find_curated
 from fireside.services.explore.errors import InstallNotFoundError, ModelNameTakenError
 from fireside.services.explore.fetching import Fetching
 from fireside.services.explore.installing import Installing
+from fireside.services.explore.model_book import ModelBook
 from fireside.services.explore.providing import Providing
 from fireside.services.explore.ruling import changed
 from fireside.services.explore.scales import Scales
@@ -41,7 +43,7 @@ class ExploreService(DurableService):
 
     name = "explore"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything it needs from outside, passed by name in one place
         self,
         *,
         database: Database,
@@ -50,6 +52,7 @@ class ExploreService(DurableService):
         settings: ExploreSettings,
         clock: Clock,
         memory_bytes: Callable[[], int],
+        cache: Cache | None = None,
     ) -> None:
         """Put the service together.
 
@@ -60,20 +63,24 @@ class ExploreService(DurableService):
             settings: Limits.
             clock: Tells the time.
             memory_bytes: Tells how much memory this machine has.
+            cache: Keeps what is known of the models here; nothing does without one.
         """
         super().__init__(database=database)
         self._files, self._settings, self._clock = files, settings, clock
         self._sources = Sources(sources)
         scales = Scales(files, settings, memory_bytes)
-        self._showing = Showing(database, files, self._sources, scales)
+        self._book = ModelBook(database, cache, ttl_s=settings.cache_ttl_s)
+        self._showing = Showing(self._book, files, self._sources, scales)
         self._providing = Providing(database, clock)
         fetching = Fetching(files, settings, clock)
-        self._installing = Installing(database, files, self._sources, scales, settings, clock, fetching)
+        self._installing = Installing(database, self._book, files, self._sources, scales, settings, clock, fetching)
         self._care: asyncio.Task[None] | None = None
 
     async def start(self, context: Context) -> None:
-        """Throw abandoned downloads away from time to time."""
+        """Throw abandoned downloads away from time to time, and have the models here at hand."""
         del context
+        await asyncio.to_thread(curated_models)  # the first who looks into the catalogue waits for no file
+        await self._book.start()
         self._care = asyncio.create_task(self._take_care())
 
     async def stop(self) -> None:
@@ -179,6 +186,7 @@ class ExploreService(DurableService):
         """Remove an installed model."""
         await self._showing.view(context, request.name)
         await naming.remove(self.database, self._files, context, request.name)
+        await self._book.changed(context)
         return Nothing()
 
     @action(explore.COPY)
@@ -187,6 +195,7 @@ class ExploreService(DurableService):
         await self._showing.view(context, request.name)
         await self._refuse_configured(context, request.to)
         await naming.copy(self.database, self._files, self._clock, context, (request.name, request.to))
+        await self._book.changed(context)
         return await self._showing.view(context, request.to)
 
     @action(explore.CHANGE)
@@ -201,8 +210,14 @@ class ExploreService(DurableService):
         async with self.database.transaction(context) as unit:
             rule = changed(await repository.find_rule(unit.session, view.name), view, request)
             await repository.put_rule(unit.session, rule, now=self._clock.now())
-        await context.broadcast(explore.ModelsChanged())
+        await self._book.changed(context)
         return await self._showing.view(context, view.name)
+
+    @on_signal(explore.ModelsChanged)
+    async def read_again(self, context: Context, signal: explore.ModelsChanged) -> None:
+        """Another node changed something: what this one remembers does not hold any more."""
+        del context, signal
+        await self._book.forget()
 
     @action(explore.PAUSE)
     async def pause(self, context: Context, request: explore.InstallRef) -> Nothing:

@@ -52,3 +52,8 @@ class ExploreSettings(BaseSettings):
         gt=0,
         description="Seconds after which a download is forgotten that nobody goes on with.",
     )
+    cache_ttl_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="How long what is known of the models here is cached, in seconds; a change counts at once.",
+    )

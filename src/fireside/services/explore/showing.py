@@ -24,11 +24,10 @@ from fireside.core.errors import InvalidInputError, UnavailableError
 from fireside.core.identity import Identity, service_identity
 from fireside.ports.model_files import ModelFiles
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database
-from fireside.services.explore import repository
 from fireside.services.explore.curated import matching
 from fireside.services.explore.errors import InvalidCursorError, ModelNotFoundError
 from fireside.services.explore.model import StoredModel, StoredRule, name_key
+from fireside.services.explore.model_book import Known, ModelBook
 from fireside.services.explore.scales import Scales
 from fireside.services.explore.sources import Sources
 
@@ -39,22 +38,22 @@ ItemT = TypeVar("ItemT")
 class Showing:
     """Reads; changes nothing."""
 
-    database: Database
+    book: ModelBook
     files: ModelFiles
     sources: Sources
     scales: Scales
 
     async def shelf(self) -> Shelf:
         """Everything that who runs models must know."""
-        async with self.database.read() as session:
-            stored, rules = await repository.all_models(session), await repository.all_rules(session)
+        known = await self.book.read_now()
+        rules = known.rules
         return Shelf(
             rules=tuple(rule.as_rule() for rule in rules.values()),
             installed=tuple(
                 model.on_shelf(
                     str(self.files.path(model.digest)), rules.get(name_key(model.name), StoredRule(model.name)).run
                 )
-                for model in stored
+                for model in known.models
             ),
         )
 
@@ -68,7 +67,7 @@ class Showing:
             context.identity.require(MODELS_MANAGE)
         views = [
             view
-            for view in await self.views(context)
+            for view in await self._views(context, await self.book.read())
             if (wish.everything or _may_use(view, context.identity))
             and wish.family in {None, view.family}
             and (wish.tag is None or wish.tag in view.tags)
@@ -88,17 +87,18 @@ class Showing:
         raise ModelNotFoundError(f"there is no model {name!r}", model=name)
 
     async def views(self, context: Context) -> list[ModelView]:
-        """Every model, in order of name."""
+        """Every model, in order of name, as the database has it now."""
+        return await self._views(context, await self.book.read_now())
+
+    async def _views(self, context: Context, known: Known) -> list[ModelView]:
         served: dict[str, ModelProfile] = {}
         with suppress(UnavailableError):  # what is installed can be shown without
             everyone = context.with_identity(service_identity("explore"))
             found = await everyone.call(inference.MODELS, Nothing())
             served = {name_key(profile.name): profile for profile in found.items}
-        async with self.database.read() as session:
-            stored = {name_key(model.name): model for model in await repository.all_models(session)}
-            rules = await repository.all_rules(session)
+        stored = {name_key(model.name): model for model in known.models}
         return [
-            self._view(served.get(key), stored.get(key), rules.get(key))
+            self._view(served.get(key), stored.get(key), known.rules.get(key))
             for key in sorted(served.keys() | stored.keys())
         ]
 
@@ -147,8 +147,7 @@ class Showing:
         if wish.origin != "curated":
             context.identity.require(MODELS_MANAGE)
             return await self._found(wish)
-        async with self.database.read() as session:
-            stored = await repository.all_models(session)
+        stored = (await self.book.read()).models
         digests, names = {model.digest for model in stored}, {name_key(model.name) for model in stored}
         machine, found = self.scales.machine(), matching(wish)
         shown, following = _cut(found, [model.name for model in found], wish.cursor, wish.limit)

@@ -13,7 +13,6 @@ from fastapi.responses import Response
 
 from fireside.contracts import chat, inference
 from fireside.contracts.answer import Failed, Final, Token
-from fireside.contracts.inference import ForwardChunk
 from fireside.core.errors import FiresideError, UpstreamError, error_from_dict
 from fireside.core.openai_wire import refusal
 from fireside.runtime.context import Context
@@ -30,7 +29,7 @@ from fireside.services.gateway.completions import (
 )
 from fireside.services.gateway.leaving import UntilLeft
 from fireside.services.gateway.openai_dialect import PIPELINE_MODEL, PipelineRequest
-from fireside.services.gateway.replies import JsonReply, StreamedReply, content_of, head_of
+from fireside.services.gateway.replies import JsonReply, StreamedReply, content_of, head_of, pieces_of
 from fireside.services.gateway.request_bodies import read_request
 
 ResultT = TypeVar("ResultT")
@@ -113,7 +112,7 @@ async def forwarded(context: Context, path: str, model: str, body: dict[str, Any
     request = inference.Forward(path=path, model=model, body=orjson.dumps(body))
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head = await head_of(stream)
-        content = await content_of(stream)
+        content = await content_of(head, stream)
     if head.status != 200:
         raise refusal(head.status, content)
     try:
@@ -146,12 +145,11 @@ async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[Comple
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head, reader = await head_of(stream), ChunkReader()
         if head.status != 200:
-            content = await content_of(stream)
+            content = await content_of(head, stream)
             raise refusal(head.status, content)
-        async for item in stream:
-            if isinstance(item, ForwardChunk):
-                for event in reader.feed(item.data):
-                    yield event
+        async for piece in pieces_of(head, stream):
+            for event in reader.feed(piece):
+                yield event
         yield reader.end()
 
 

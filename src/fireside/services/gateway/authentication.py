@@ -75,7 +75,7 @@ class Doorkeeper:
 
 
 class Authentication:
-    """Puts `context` and `credential_id` into the state of every request over HTTP."""
+    """Puts `context`, `user` and `credential_id` into the state of every request over HTTP."""
 
     def __init__(self, app: ASGIApp, *, doorkeeper: Doorkeeper) -> None:
         self._app = app
@@ -99,7 +99,7 @@ class Authentication:
         request_id = state["request_id"]
         known = await self._doorkeeper.admit(credential, address=state["client"].address, request_id=request_id)
         state["context"] = self._doorkeeper.make_context(identity=known.identity, request_id=request_id)
-        state["credential_id"] = known.credential_id
+        state["user"], state["credential_id"] = known.user, known.credential_id
 
         async def recheck() -> None:
             await self._doorkeeper.recheck(credential, known, request_id=request_id)
@@ -118,16 +118,16 @@ class _ReplyGuard:
         self._send, self._recheck, self._make_watch = send, recheck, watch
         self._watch: Watch | None = None
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message.get("more_body") and (self._watch is None or self._watch.changed.is_set()):
-            await self._look()
-        await self._send(message)
+            return self._look_and_send(message)
+        return self._send(message)
 
     def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
 
-    async def _look(self) -> None:
+    async def _look_and_send(self, message: Message) -> None:
         if self._watch is None:
             self._watch = self._make_watch()
         if self._watch.changed.is_set():
@@ -136,3 +136,4 @@ class _ReplyGuard:
                 await self._recheck()
             except FiresideError as error:
                 raise ReplyBrokenOffError(error.code) from error
+        await self._send(message)

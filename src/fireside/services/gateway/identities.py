@@ -13,6 +13,7 @@ from fireside.core.clock import Clock
 from fireside.core.identity import Identity, user_identity
 from fireside.core.ids import UserId
 from fireside.runtime.context import Context
+from fireside.runtime.notices import Notice
 
 _REMEMBERED = 10_000
 
@@ -23,12 +24,14 @@ class Known:
 
     Attributes:
         identity: The user with role and rights.
+        user: The user's id as text, for counting.
         credential_id: Names the session or API key, for counting.
         until: In seconds of the monotonic clock.
         generation: How often anything had been forgotten when it was asked.
     """
 
     identity: Identity
+    user: str
     credential_id: str
     until: float
     generation: int
@@ -38,7 +41,7 @@ class Known:
 class Watch:
     """Tells whether anything changed about a user. Close it."""
 
-    changed: asyncio.Event
+    changed: Notice
     close: Callable[[], None] = field(repr=False)
 
 
@@ -58,7 +61,7 @@ class Authenticator:
         self._most = most
         self._known: dict[str, Known] = {}
         self._asking: dict[str, asyncio.Task[Known]] = {}
-        self._watches: dict[UserId, set[asyncio.Event]] = {}
+        self._watches: dict[UserId, set[Notice]] = {}
         self.generation = 0
 
     def remembered(self, credential: str) -> Known | None:
@@ -105,7 +108,7 @@ class Authenticator:
 
     def watch(self, known: Known) -> Watch:
         """Be told when something about the user behind a long reply or a socket changes."""
-        user_id, changed = known.identity.require_user(), asyncio.Event()
+        user_id, changed = known.identity.require_user(), Notice()
         self._watches.setdefault(user_id, set()).add(changed)
         if known.generation != self.generation:
             changed.set()
@@ -117,7 +120,7 @@ class Authenticator:
         if not done.cancelled():
             done.exception()  # seen, even when everybody who waited has left
 
-    def _unwatch(self, user_id: UserId, changed: asyncio.Event) -> None:
+    def _unwatch(self, user_id: UserId, changed: Notice) -> None:
         watches = self._watches.get(user_id, set())
         watches.discard(changed)
         if not watches:
@@ -135,7 +138,7 @@ class Authenticator:
         if found.expires_at is not None:
             believed_s = min(believed_s, (found.expires_at - self._clock.now()).total_seconds())
         credential_id = str(found.session_id or found.api_key_id)
-        return Known(identity, credential_id, self._clock.monotonic() + believed_s, generation)
+        return Known(identity, str(found.user_id), credential_id, self._clock.monotonic() + believed_s, generation)
 
     def _remember(self, credential: str, known: Known) -> None:
         if len(self._known) >= self._most:

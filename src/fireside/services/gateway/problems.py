@@ -4,7 +4,7 @@ Clients of other APIs get their own shape on their own paths. A reply never tell
 stack, no query, no path of the server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -122,10 +122,10 @@ class Problems:
             return
         begun = False
 
-        async def send_noticed(message: Message) -> None:
+        def send_noticed(message: Message) -> Awaitable[None]:
             nonlocal begun
             begun = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_noticed)

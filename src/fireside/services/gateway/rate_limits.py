@@ -138,7 +138,7 @@ class RateLimits:
         if user_id is None:
             await limiter.admit(limiter.rates.anonymous, "anonymous", address)
         else:
-            await limiter.admit(limiter.rates.user, "user", str(user_id))
+            await limiter.admit(limiter.rates.user, "user", state["user"])
             await limiter.admit(limiter.rates.credential, "credential", state["credential_id"])
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SIGN_IN_PATHS:
             await limiter.admit(limiter.rates.sign_in, "sign-in", address)

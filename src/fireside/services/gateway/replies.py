@@ -74,15 +74,17 @@ class ForwardedReply(Response):
         Raises:
             FiresideError: The server refused or is not there; nothing was sent.
         """
+        del scope
         with UntilLeft(receive):
             async with aclosing(self._items) as items:
                 head = await head_of(items)
                 if head.media_type.startswith(dialect.SSE):
                     await send(_head(head.status, head.media_type))
-                    await _send_all(_told(items), send)
+                    await _pass_on(head, items, send)
                     return
-                content = await content_of(items)
-        await Response(content, head.status, media_type=head.media_type)(scope, receive, send)
+                content = await content_of(head, items)
+        await send(_whole_head(head.status, head.media_type, len(content)))
+        await send({"type": "http.response.body", "body": content})
 
 
 async def head_of(items: ForwardedItems) -> ForwardHead:
@@ -97,23 +99,44 @@ async def head_of(items: ForwardedItems) -> ForwardHead:
     return head
 
 
-async def content_of(items: ForwardedItems) -> bytes:
+async def pieces_of(head: ForwardHead, items: ForwardedItems) -> AsyncGenerator[bytes, None]:
+    """The bytes that come after the head, as they come.
+
+    Raises:
+        FiresideError: They broke off.
+    """
+    if (read := head.read) is not None:
+        while data := await read():
+            yield data
+    async for item in items:
+        if isinstance(item, ForwardChunk):
+            yield item.data
+
+
+async def content_of(head: ForwardHead, items: ForwardedItems) -> bytes:
     """Everything that comes after the head."""
-    return b"".join([item.data async for item in items if isinstance(item, ForwardChunk)])
+    return b"".join([piece async for piece in pieces_of(head, items)])
 
 
-async def _told(items: ForwardedItems) -> AsyncGenerator[bytes, None]:
-    """The chunks of a stream; an error that breaks it is its last event."""
+async def _pass_on(head: ForwardHead, items: ForwardedItems, send: Send) -> None:
+    """Send the pieces of a stream as they come; an error that breaks it is its last event."""
     try:
-        async for item in items:
-            if isinstance(item, ForwardChunk):
-                yield item.data
+        if (read := head.read) is not None:  # as `pieces_of`, without what a generator costs for each word
+            while data := await read():
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await _send_all(pieces_of(head, items), send)
     except FiresideError as error:  # what came before may have ended within a line
-        yield b"\n\n" + dialect.failed_chunk(error) + dialect.DONE
+        failure = b"\n\n" + dialect.failed_chunk(error) + dialect.DONE
+        await send({"type": "http.response.body", "body": failure, "more_body": False})
 
 
 def _head(status: int, media_type: str) -> Message:
     headers = [(b"content-type", media_type.encode("latin-1")), *_STREAM_HEADERS]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _whole_head(status: int, media_type: str, length: int) -> Message:
+    headers = [(b"content-length", b"%d" % length), (b"content-type", media_type.encode("latin-1"))]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 

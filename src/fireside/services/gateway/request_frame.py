@@ -6,12 +6,13 @@ of other systems name a user are dropped: nothing here reads them, and nothing b
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fireside.contracts.auth import Client
-from fireside.core.ids import new_id
+from fireside.core.ids import new_id_text
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,100}")
 _IDENTITY_HEADERS = frozenset({b"remote-user", b"x-authenticated-user", b"x-authenticated-userid", b"x-client-cert"})
@@ -58,7 +59,7 @@ class RequestFrame:
         state["request_id"] = _request_id(headers.get(b"x-request-id", b""))
         agent = headers.get(b"user-agent", b"")[:_MAX_USER_AGENT_CHARS].decode("latin-1")
         browser = not _BROWSER_HEADERS.isdisjoint(headers)
-        state["client"] = Client(address=peer, user_agent=agent, browser=browser)
+        state["client"] = _client(peer, agent, browser)
         await self._app(scope, receive, send)
 
 
@@ -66,8 +67,13 @@ def _names_a_user(header: bytes) -> bool:
     return header in _IDENTITY_HEADERS or header.startswith(_IDENTITY_PREFIXES)
 
 
+@lru_cache(maxsize=1024)
+def _client(address: str, agent: str, browser: bool) -> Client:
+    return Client(address=address, user_agent=agent, browser=browser)
+
+
 def _request_id(given: bytes) -> str:
-    return given.decode("ascii") if _REQUEST_ID.fullmatch(given) else str(new_id())
+    return given.decode("ascii") if _REQUEST_ID.fullmatch(given) else new_id_text()
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:

@@ -1,6 +1,7 @@
 """Counts every HTTP request under the template of its route, and how long it took."""
 
 import time
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,11 +26,11 @@ class RequestMetrics:
             return
         began, status = time.perf_counter(), _CLIENT_LEFT
 
-        async def send_counted(message: Message) -> None:
+        def send_counted(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_counted)

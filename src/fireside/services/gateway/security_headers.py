@@ -1,5 +1,7 @@
 """Headers on every reply: its request id, and what keeps browsers from doing more with it than they should."""
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -31,13 +33,13 @@ class SecurityHeaders:
         request_id = (b"x-request-id", scope["state"]["request_id"].encode("ascii"))
         secure = scope["scheme"] == "https"
 
-        async def send_complete(message: Message) -> None:
+        def send_complete(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
                 present = {name for name, _ in headers}
                 wanted = (request_id, _POLICY, *_ALWAYS, _HSTS) if secure else (request_id, _POLICY, *_ALWAYS)
                 headers.extend(header for header in wanted if header[0] not in present)
                 message["headers"] = headers
-            await send(message)
+            return send(message)
 
         await self._app(scope, receive, send_complete)

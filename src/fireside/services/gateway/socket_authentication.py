@@ -35,7 +35,7 @@ _DISCONNECT = "websocket.disconnect"
 
 
 class SocketAuthentication:
-    """Puts `context` and `credential_id` into the state of every WebSocket, and closes those that lose their right."""
+    """Puts what `Authentication` does into the state of every WebSocket, and closes those that lose their right."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class SocketAuthentication:
         known = await self._doorkeeper.admit(credential, address=address, request_id=request_id)
         await opening.confirm()
         state["context"] = self._doorkeeper.make_context(identity=known.identity, request_id=request_id)
-        state["credential_id"] = known.credential_id
+        state["user"], state["credential_id"] = known.user, known.credential_id
 
         async def recheck() -> None:
             await self._doorkeeper.recheck(credential, known, request_id=request_id)

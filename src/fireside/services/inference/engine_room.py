@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -33,6 +33,8 @@ class Care:
 
 
 _USUAL = Care()
+_ELSEWHERE = nullcontext()
+"""How a model is used that has no engine here."""
 
 
 @dataclass(eq=False, slots=True)
@@ -108,8 +110,7 @@ class EngineRoom:
         async with self._changing:
             await self._load(model, announce)
 
-    @asynccontextmanager
-    async def using(self, model: ServedModel, announce: Callable[[], None]) -> AsyncGenerator[None]:
+    def using(self, model: ServedModel, announce: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         """Have a model loaded, or loading, and keep it so meanwhile. One without an engine here is always there.
 
         Args:
@@ -120,9 +121,10 @@ class EngineRoom:
             OverloadedError: Models that are in use take the memory that it needs.
             TooLargeForBudgetError: It needs more than there is for all.
         """
-        if model.engine is None:
-            yield
-            return
+        return _ELSEWHERE if model.engine is None else self._used(model, announce)
+
+    @asynccontextmanager
+    async def _used(self, model: ServedModel, announce: Callable[[], None]) -> AsyncGenerator[None]:
         async with self._changing:
             loaded = await self._load(model, announce)
             loaded.requests += 1

@@ -10,6 +10,7 @@ from typing import Self
 from fireside.contracts.inference import ChatPriority
 from fireside.core.clock import Clock
 from fireside.runtime.errors import OverloadedError
+from fireside.runtime.notices import Notice
 
 _FIRST_GUESS_S = 5.0
 _NEWEST_WEIGHS = 0.2
@@ -49,7 +50,12 @@ class Ticket:
     priority: int
     number: int
     began_s: float | None = None
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: Notice = field(default_factory=Notice)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it need not wait, or no more."""
+        return self.began_s is not None
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +126,9 @@ class FairQueue:
         ticket = Ticket(self, user, _ORDER[priority], self._joined)
         if user not in self._users:
             self._users[user] = _User(min((known.used_s for known in self._users.values()), default=0.0))
+        if has_room and not self._waiting:
+            self._begin(ticket)
+            return ticket
         self._users[user].waiting += 1
         self._waiting.append(ticket)
         self._admit()
@@ -154,11 +163,13 @@ class FairQueue:
         while self._waiting and (self._places is None or len(self._running) < self._places):
             ticket = min(self._waiting, key=self._order)
             self._waiting.remove(ticket)
-            user = self._users[ticket.user]
-            user.waiting -= 1
-            user.running += 1
-            ticket.began_s = self._running[ticket] = self._clock.monotonic()
-            ticket.moved.set()
+            self._users[ticket.user].waiting -= 1
+            self._begin(ticket)
+
+    def _begin(self, ticket: Ticket) -> None:
+        self._users[ticket.user].running += 1
+        ticket.began_s = self._running[ticket] = self._clock.monotonic()
+        ticket.moved.set()
 
     def _order(self, ticket: Ticket) -> tuple[int, float, int]:
         user = self._users[ticket.user]

@@ -3,13 +3,13 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from fireside.core.errors import UpstreamError
 from fireside.core.openai_wire import refusal
 from fireside.ports.language_model import Completed, LanguageModelServer, Prompt, RawReply, TextDelta
-from fireside.runtime.middleware.deadlines import Deadline, Deadlines
+from fireside.runtime.middleware.deadlines import Deadline, Deadlines, WaitsDeadline
 from fireside.services.inference.errors import EmptyAnswerError, ModelTooSlowError
 from fireside.services.inference.provider_line import ProviderLine
 
@@ -17,10 +17,7 @@ ItemT = TypeVar("ItemT")
 
 _CALLERS_FAULT = frozenset({400, 404, 405, 409, 413, 415, 422})
 """Statuses that go back to the client as they came: the provider is well, the request is not."""
-_ENDED = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"')
 _STREAMED = re.compile(rb'"stream"\s*:\s*true')
-_TAIL_BYTES = 4096
-_EVENTS = "text/event-stream"
 
 
 class GuardedServer:
@@ -66,17 +63,23 @@ class GuardedServer:
         with self._line.attempt(self._model) as attempt:
             begun, span = self._line.clock.monotonic(), self._span()
             span.has_begun = not _STREAMED.search(body)  # the first byte of an answer in one piece comes with its end
-            async with AsyncExitStack() as stack:
-                reply, first = await _in_time(self._open(stack, path, body), span)
-                await _check(reply, first)
-                span.has_begun = True
-                attempt.answered()
-                self._line.note_first_word(self._line.clock.monotonic() - begun)
-                yield RawReply(reply.status, reply.media_type, _rest(reply, first, span), reply.retry_after)
-
-    async def _open(self, stack: AsyncExitStack, path: str, body: bytes) -> tuple[RawReply, bytes]:
-        reply = await stack.enter_async_context(self._server.forward(path, body))
-        return reply, await anext(reply.chunks, b"")
+            deadline = span.left()
+            try:
+                with deadline:
+                    async with self._server.forward(path, body) as reply:
+                        first = await anext(reply.chunks, b"")
+                        deadline.meet()
+                        await _check(reply, first)
+                        span.has_begun = True
+                        attempt.answered()
+                        self._line.note_first_word(self._line.clock.monotonic() - begun)
+                        with span.rest() as rest:
+                            chunks = _Rest(first, reply.chunks, span, rest)
+                            yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after)
+            except TimeoutError as error:
+                if deadline.expired:
+                    raise span.too_slow() from error
+                raise
 
     def _span(self) -> "Span":
         self._deadlines = self._deadlines or Deadlines(asyncio.get_running_loop())
@@ -104,14 +107,46 @@ class Span:
 
     def left(self) -> Deadline:
         """A block that may take as long as there is time for the next piece; to be entered at once."""
-        left_s = self._limits.answer_s - (self._clock.monotonic() - self._begun)
+        left_s = self._left_s()
         return self._deadlines.within(left_s if self.has_begun else min(left_s, self._limits.first_word_s))
+
+    def rest(self) -> WaitsDeadline:
+        """A block in which waits for pieces may take what is left for the whole answer; to be entered at once."""
+        return self._deadlines.waits_within(self._left_s())
 
     def too_slow(self) -> ModelTooSlowError:
         """What is raised when the time is over."""
         what = "did not end its answer" if self.has_begun else "did not say its first word"
         limit_s = self._limits.answer_s if self.has_begun else self._limits.first_word_s
         return ModelTooSlowError(f"the model {what} within {limit_s:g} s")
+
+    def _left_s(self) -> float:
+        return self._limits.answer_s - (self._clock.monotonic() - self._begun)
+
+
+class _Rest(AsyncIterator[bytes]):
+    """All bytes of a reply, of which the first have come; raises ModelTooSlowError when the time is over."""
+
+    __slots__ = ("_chunks", "_deadline", "_first", "_span")
+
+    def __init__(self, first: bytes, chunks: AsyncIterator[bytes], span: Span, deadline: WaitsDeadline) -> None:
+        self._first, self._chunks, self._span, self._deadline = first, chunks, span, deadline
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        if self._deadline.expired:
+            raise self._span.too_slow()
+        self._deadline.begin_wait()
+        try:
+            return await anext(self._chunks)
+        except asyncio.CancelledError as error:
+            if self._deadline.cut_wait_short():
+                raise self._span.too_slow() from error
+            raise
+        finally:
+            self._deadline.end_wait()
 
 
 async def _in_time(work: Awaitable[ItemT], span: Span) -> ItemT:
@@ -138,18 +173,6 @@ async def _next(items: AsyncIterator[ItemT], span: Span) -> ItemT | None:
         return None
 
 
-async def _rest(reply: RawReply, first: bytes, span: Span) -> AsyncIterator[bytes]:
-    """All bytes; a stream that ends without its end has broken off."""
-    yield first
-    tail, watched = first, reply.media_type.startswith(_EVENTS)
-    while (data := await _next(reply.chunks, span)) is not None:
-        if watched:
-            tail = (tail + data)[-_TAIL_BYTES:]
-        yield data
-    if watched and not _ENDED.search(tail):
-        raise UpstreamError("the model's server broke off in the middle of an answer")
-
-
 async def _check(reply: RawReply, first: bytes) -> None:
     """Pass when the reply is an answer, or says that the request is wrong."""
     if reply.status in _CALLERS_FAULT:
@@ -157,7 +180,7 @@ async def _check(reply: RawReply, first: bytes) -> None:
     if reply.status == 200:
         if not first:
             raise EmptyAnswerError("the model's server sent nothing")
-        if "json" not in reply.media_type and not reply.media_type.startswith(_EVENTS):
+        if "json" not in reply.media_type and not reply.is_stream:
             raise UpstreamError(f"the model's server sent something that is not JSON: {reply.media_type}")
         return
     body = first + b"".join([data async for data in reply.chunks])

@@ -92,8 +92,9 @@ class Catalogue:
         Raises:
             UnknownModelError: There is none.
         """
-        self.get(name)
         found = [model for model in self.models if model.name == name]
+        if len(found) < 2:
+            return found or [self.get(name)]
         return sorted(found, key=lambda model: (model.wait_s or 0.0, model.queue.busy, model.queue.joined_at_s))
 
     def get(self, name: str) -> ServedModel:

@@ -41,7 +41,7 @@ from fireside.services.inference.errors import TooLargeForBudgetError
 from fireside.services.inference.loading import OffersLoading
 from fireside.services.inference.measuring import forwarded_call, prompted_call
 from fireside.services.inference.model import Catalogue, ServedModel
-from fireside.services.inference.passing import asker, opened
+from fireside.services.inference.passing import Opened, Passage, asker
 from fireside.services.inference.provider_shelf import ProviderShelf
 from fireside.services.inference.reasons import reason_of
 from fireside.services.inference.serving import MakeInstalled, Serving
@@ -56,7 +56,6 @@ _STATES: dict[EngineState, ModelState] = {
 }
 
 
-_OK = 200
 _NOT_FOR_THIS_MODEL = (ContextOverflowError, ModelGoneError, TooLargeForBudgetError)
 """What another model may be able to do though trying again is of no use."""
 
@@ -207,12 +206,12 @@ class InferenceService(OffersLoading, Service):
         models = (await self._serving.for_caller(context, request.model)).equals(request.model)
         require_kind(models[0], request.path)
         calling = self._meter.measure(context, request.model, forwarded_call(request, models[0]))
-        async with calling as measured, opened(self._serving, context, request, models) as reply:
-            yield ForwardHead(status=reply.status, media_type=reply.media_type)
-            async for data in reply.chunks:
-                if reply.status == _OK:
-                    measured.feed(data)
+        async with calling as measured, Opened(self._serving, context, request, models) as reply:
+            passage = Passage(reply, measured)
+            yield ForwardHead(status=reply.status, media_type=reply.media_type).with_reader(passage.read)
+            while data := await passage.read():
                 yield ForwardChunk(data=data)
+            passage.require_whole()
 
     def _profile(self, model: ServedModel) -> ModelProfile:
         status = model.engine.status if model.engine is not None else None

@@ -47,6 +47,8 @@ class Serving:
         self._shelf: Shelf | None = None
         self._rules: Mapping[str, ModelRule] = {}
         self._installed: dict[str, tuple[InstalledModel, ServedModel]] = {}
+        self._names: frozenset[str] = frozenset(model.name for model in self.every)
+        self._catalogues: dict[frozenset[str] | None, Catalogue] = {}
         self._announce: Callable[[str], None] = lambda _: None
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,10 +100,11 @@ class Serving:
         """
         if self._make is not None and (self._shelf is None or not self._is_known(name)):
             await self._refresh(context)
-        allowed = [model for model in self.every if self._may_use(context.identity, model.name)]
-        allowed.sort(key=lambda model: not self._rule(model.name).is_default)  # the others stay in their order
-        chains = self._shelf.chains if self._shelf is not None else {}
-        return Catalogue(tuple(allowed), self._named_only(), chains)
+        roles = _roles_of(context.identity)
+        found = self._catalogues.get(roles)
+        if found is None:
+            found = self._catalogues[roles] = self._catalogue(roles)
+        return found
 
     def seen(self, model: ServedModel) -> Seen:
         """What was seen of a model."""
@@ -120,6 +123,12 @@ class Serving:
         """Have a model loaded, and kept from being unloaded meanwhile; raises as `EngineRoom.using` does."""
         return self._room.using(model, partial(self._announce, model.name))
 
+    def _catalogue(self, roles: frozenset[str] | None) -> Catalogue:
+        allowed = [model for model in self.every if roles is None or self._rule(model.name).allows(roles)]
+        allowed.sort(key=lambda model: not self._rule(model.name).is_default)  # the others stay in their order
+        chains = self._shelf.chains if self._shelf is not None else {}
+        return Catalogue(tuple(allowed), self._named_only(), chains)
+
     def _named_only(self) -> frozenset[str]:
         """Models that would have to be loaded, and those of providers: nothing goes there unless somebody says so."""
         names = {model.name for key, (_, model) in self._installed.items() if not self._rule(key).is_default}
@@ -129,14 +138,10 @@ class Serving:
         return frozenset(names)
 
     def _is_known(self, name: str | None) -> bool:
-        return name is None or any(model.name == name for model in self.every)
+        return name is None or name in self._names
 
     def _rule(self, name: str) -> ModelRule:
         return self._rules.get(name.lower()) or ModelRule(name=name)
-
-    def _may_use(self, identity: Identity, name: str) -> bool:
-        parts_of_fireside = identity.is_service and identity.user_id is None
-        return parts_of_fireside or self._rule(name).allows(identity.roles)
 
     async def _follow(self, context: Context) -> None:
         while True:
@@ -162,6 +167,8 @@ class Serving:
             self._take_over(shelf)
             for connected in self.providers.take_over(shelf.providers) if self.providers is not None else ():
                 self._spawn(retire(connected))
+            self._names = frozenset(model.name for model in self.every)
+            self._catalogues.clear()
             await self._choose()
 
     def _take_over(self, shelf: Shelf) -> None:
@@ -220,3 +227,8 @@ class Serving:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _roles_of(identity: Identity) -> frozenset[str] | None:
+    """What decides which models somebody may use; None for parts of Fireside, which may use all."""
+    return None if identity.is_service and identity.user_id is None else identity.roles

@@ -41,7 +41,8 @@ class FittedContext:
 
     Attributes:
         passages: In the order they came, perhaps shortened at their end.
-        history: Oldest first; all but the newest pair of turns are shortened.
+        history: Oldest first; when there is too little room or there are passages, all but the newest pair are
+            shortened.
         dropped_passages: How many passages found no room.
         dropped_turns: How many turns found no room.
 
@@ -73,6 +74,9 @@ def fit_context(
 ) -> FittedContext:
     """Choose what fits: the fixed text always, then passages best first, then the newest turns.
 
+    Without passages, turns stay whole while all of them fit: a prompt then begins as the one before it did, and an
+    engine reads only what is new. Passages change from question to question: nothing behind the turns is known anyway.
+
     Args:
         fixed: Everything that cannot be left out: instructions, note, question.
         passages: Best first.
@@ -80,8 +84,8 @@ def fit_context(
         budget: The room there is.
     """
     room = budget.prompt_tokens - estimate_tokens(fixed) - _TOKENS_PER_MESSAGE
-    turns = _shortened(history)
     for_history = int(room * budget.history_share) if passages else room
+    turns = history if not passages and _tokens_of(history) <= for_history else _shortened(history)
     kept_turns, used = _newest_that_fit(turns, for_history)
     kept_passages = _best_that_fit(passages, room - used)
     return FittedContext(
@@ -90,6 +94,10 @@ def fit_context(
         dropped_passages=len(passages) - len(kept_passages),
         dropped_turns=len(turns) - len(kept_turns),
     )
+
+
+def _tokens_of(turns: Sequence[Turn]) -> int:
+    return sum(estimate_tokens(turn.content) + _TOKENS_PER_MESSAGE for turn in turns)
 
 
 def _shortened(history: Sequence[Turn]) -> list[Turn]:

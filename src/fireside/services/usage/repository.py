@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, select
+from sqlalchemy import ColumnElement, Row, delete, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from fireside.contracts.usage import LimitUnit, UsageRow, UsageSum
-from fireside.services.usage.tables import batches, hours
+from fireside.contracts.usage import ERASED, LimitUnit, UsageRow, UsageSum
+from fireside.runtime.durable import hold_lock
+from fireside.services.usage.tables import batches, erased_users, hours
 
 _REMEMBERED = timedelta(days=1)
+_ERASING = "usage_erased_users"
+"""The lock of those who erase; whoever adds holds it shared."""
 _PLACE = ("hour", "user_id", "api_key_id", "model", "roles")
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_nano", "estimated", "unpriced")
 _UNITS: dict[LimitUnit, ColumnElement[int]] = {
@@ -30,11 +33,20 @@ async def is_new_batch(session: AsyncSession, batch: str, *, now: datetime) -> b
 
 async def add(session: AsyncSession, rows: Sequence[UsageRow]) -> None:
     """Add sums to those that are stored, always in the same order, so that two nodes never wait for each other."""
-    ordered = sorted(rows, key=lambda row: tuple(str(getattr(row, name)) for name in _PLACE))
-    for row in ordered:
-        adding = _insert(session)(hours).values(row.model_dump())
-        summed = {name: hours.c[name] + adding.excluded[name] for name in _SUMS}
-        await session.execute(adding.on_conflict_do_update(index_elements=_PLACE, set_=summed))
+    named = await _without_erased(session, rows)
+    for row in sorted(named, key=lambda row: tuple(str(getattr(row, name)) for name in _PLACE)):
+        await _add(session, _insert(session)(hours).values(row.model_dump()))
+
+
+async def erase_user(session: AsyncSession, user_id: str) -> None:
+    """Keep what a user used as sums without the user; also what is told later. Doing it again changes nothing."""
+    await hold_lock(session, _ERASING)
+    await session.execute(_insert(session)(erased_users).values(user_id=user_id).on_conflict_do_nothing())
+    place = (hours.c.hour, literal(ERASED), literal(""), hours.c.model, hours.c.roles)
+    theirs = select(*place, *(func.sum(hours.c[name]) for name in _SUMS)).where(hours.c.user_id == user_id)
+    theirs = theirs.group_by(hours.c.hour, hours.c.model, hours.c.roles)
+    await _add(session, _insert(session)(hours).from_select([*_PLACE, *_SUMS], theirs))
+    await session.execute(delete(hours).where(hours.c.user_id == user_id))
 
 
 async def used_since(session: AsyncSession, wanted: UsageSum) -> int:
@@ -61,6 +73,20 @@ async def sums(
     if user_id is not None:
         query = query.where(hours.c.user_id == user_id)
     return list(await session.execute(query.group_by(column).order_by(column)))
+
+
+async def _without_erased(session: AsyncSession, rows: Sequence[UsageRow]) -> list[UsageRow]:
+    """The rows; those of users who are gone without their names."""
+    await hold_lock(session, _ERASING, shared=True)
+    told = {row.user_id for row in rows}
+    gone = set(await session.scalars(select(erased_users.c.user_id).where(erased_users.c.user_id.in_(told))))
+    nobody = {"user_id": ERASED, "api_key_id": ""}
+    return [row.model_copy(update=nobody) if row.user_id in gone else row for row in rows]
+
+
+async def _add(session: AsyncSession, adding: Any) -> None:
+    summed = {name: hours.c[name] + adding.excluded[name] for name in _SUMS}
+    await session.execute(adding.on_conflict_do_update(index_elements=_PLACE, set_=summed))
 
 
 def _insert(session: AsyncSession) -> Any:

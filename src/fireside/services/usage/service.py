@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 from sqlalchemy import Row
 
 from fireside.contracts import usage
+from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.base import Nothing
 from fireside.contracts.usage import NANO, LimitState, OwnUsage, UsageItem, UsageQuery, UsageReport
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.identity import Identity
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database, DurableService
-from fireside.runtime.mesh import action
+from fireside.runtime.durable import Database, DurableService, UnitOfWork
+from fireside.runtime.mesh import action, on_event
 from fireside.runtime.metering import Meter
 from fireside.runtime.metering.refusing import in_unit
 from fireside.runtime.metering.rules import Applied, window_end
@@ -77,6 +78,13 @@ class UsageService(DurableService):
         user_id = str(context.identity.require_user())
         return OwnUsage(**await self._summed(request, user_id), limits=await self._limits(context.identity))
 
+    @on_event(UserDeleted)
+    async def erase_user(self, context: Context, event: UserDeleted, unit: UnitOfWork) -> None:
+        """Keep what a user used without the user, and have all nodes forget what they count of them."""
+        await repository.erase_user(unit.session, str(event.user_id))
+        await self._meter.counters.forget(str(event.user_id))
+        await context.as_service(self.name).broadcast(usage.UserErased(user_id=event.user_id))
+
     async def _summed(self, request: UsageQuery, user_id: str | None) -> dict[str, Any]:
         until = (request.until or window_end("hour", self._clock.now())).astimezone(UTC)
         since = (request.since or until - _SHOWN).astimezone(UTC)
@@ -130,7 +138,7 @@ def _state(applied: Applied, used: int, held: int, now: datetime) -> LimitState:
         reserved=in_unit(limit.unit, held),
         remaining=in_unit(limit.unit, max(0, applied.amount - used - held)),
         resets_at=window_end(limit.window, now),
-        shared=applied.scope in {"all", "role"},
+        shared=not applied.is_personal,
     )
 
 

@@ -23,7 +23,10 @@ hours = Table(
     Column("unpriced", BigInteger, nullable=False),
     Index("usage_hours_of_user", "user_id", "hour"),
 )
-"""Sums of one hour. Empty texts stand for none; several roles are joined by commas."""
+"""Sums of one hour. Empty texts stand for none, `erased` for users who are gone; roles are joined by commas."""
+
+erased_users = Table("usage_erased_users", metadata, Column("user_id", String(36), primary_key=True))
+"""Ids of users who are gone: what is told of them late is stored without them."""
 
 batches = Table(
     "usage_batches",

@@ -93,6 +93,20 @@ class UsageCountersConformance:
 
         assert await counters.look(["a"]) == [None]
 
+    async def test_the_counters_of_a_subject_are_forgotten_with_what_is_held_and_no_others(
+        self, counters: UsageCounters
+    ) -> None:
+        for key, subject in (("a", "ann"), ("b", "ann"), ("c", "bob"), ("d", "")):
+            await counters.seed(key, 7, ttl_s=HOUR_S, subject=subject)
+        await counters.reserve("1", [Claim("a", 1, 50), Claim("c", 1, 50)], lease_s=60)
+        for _ in range(2):
+            await counters.forget("ann")
+
+        assert await counters.look(["a", "b", "c", "d"]) == [None, None, Level(7, 1), Level(7, 0)]
+        await counters.settle("1", [Settlement("a", held=1, used=1), Settlement("c", held=1, used=1)])
+        await counters.seed("a", 0, ttl_s=HOUR_S)
+        assert await counters.look(["a", "c"]) == [Level(0, 0), Level(8, 0)]
+
     async def test_a_burst_never_holds_more_than_the_limit(self, counters: UsageCounters) -> None:
         await counters.seed("tokens", 10, ttl_s=HOUR_S)
         await counters.seed("requests", 0, ttl_s=HOUR_S)

@@ -5,16 +5,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.core.ids import UserId
-from fireside.services.chat.tables import stored_responses
+from fireside.runtime.durable import hold_lock
+from fireside.services.chat.tables import erased_owners, stored_responses
+
+_ERASING = "chat_erased_owners"
+"""The lock of those who erase; whoever keeps a Response holds it shared."""
 
 
 async def add(session: AsyncSession, row: Mapping[str, Any]) -> None:
-    """Store a Response."""
-    await session.execute(insert(stored_responses).values(row))
+    """Store a Response, unless its owner is gone."""
+    await hold_lock(session, _ERASING, shared=True)
+    if not await session.scalar(select(exists().where(erased_owners.c.owner_id == row["owner_id"]))):
+        await session.execute(insert(stored_responses).values(row))
 
 
 async def get(session: AsyncSession, response_id: UUID, owner_id: UserId, *, at: datetime) -> RowMapping | None:
@@ -42,3 +48,11 @@ async def remove(session: AsyncSession, response_id: UUID, owner_id: UserId) -> 
 async def remove_expired(session: AsyncSession, *, at: datetime) -> None:
     """Delete what has expired by then, whoever owns it."""
     await session.execute(delete(stored_responses).where(stored_responses.c.expires_at <= at))
+
+
+async def erase_of(session: AsyncSession, owner_id: UserId) -> None:
+    """Delete every Response of an owner, and keep none from now on. Doing it again changes nothing."""
+    await hold_lock(session, _ERASING)
+    if not await session.scalar(select(exists().where(erased_owners.c.owner_id == owner_id))):
+        await session.execute(insert(erased_owners).values(owner_id=owner_id))
+    await session.execute(delete(stored_responses).where(stored_responses.c.owner_id == owner_id))

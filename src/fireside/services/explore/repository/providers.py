@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import orjson
 from sqlalchemy import Row, delete, insert, select
@@ -54,8 +54,9 @@ async def drop_provider(session: AsyncSession, name: str) -> None:
 
 
 async def all_chains(session: AsyncSession) -> dict[ModelRole, tuple[str, ...]]:
-    """The models of every role that has some."""
-    rows = await session.execute(select(chains).order_by(chains.c.role))
+    """The models of every role that has some; one that another version stored and this one does not know has none."""
+    known = chains.c.role.in_(get_args(ModelRole))
+    rows = await session.execute(select(chains).where(known).order_by(chains.c.role))
     return {cast("ModelRole", row.role): tuple(orjson.loads(row.models)) for row in rows}
 
 

@@ -16,6 +16,14 @@ export const account = {
   me: () => call("GET", v1`/auth/me`),
   signOut: () => send("POST", v1`/auth/logout`),
   people: () => listAll(v1`/admin/users` + "?limit=100"),
+  person: (id) => call("GET", v1`/admin/users/${id}`),
+  peopleLike: (text) => call("GET", v1`/admin/users` + query({ query: text, limit: 100 })),
+  roles: () => call("GET", v1`/admin/roles`),
+};
+
+export const config = {
+  show: () => call("GET", v1`/admin/config`),
+  change: (values, version) => call("PATCH", v1`/admin/config`, { body: { values, expected_version: version } }),
 };
 
 export const usage = {

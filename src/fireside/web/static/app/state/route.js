@@ -26,14 +26,14 @@ addEventListener("popstate", () => {
   route.value = read();
 });
 
-const KNOWN = /^\/($|setup$|documents($|\/)|providers$|c\/)/;
+const KNOWN = /^\/($|setup$|documents($|\/)|providers$|usage$|c\/)/;
 
 function read() {
   const [first, id] = location.pathname.split("/").filter(Boolean);
   const query = new URLSearchParams(location.search);
   if (first === "c" && id) return { name: "conversation", id };
   if (first === "documents") return { name: "documents", id: id ?? null, chunk: query.get("chunk") };
-  if (first === "providers") return { name: "providers" };
+  if (first === "providers" || first === "usage") return { name: first };
   if (first === "setup") return { name: "setup", token: query.get("token") ?? "" };
   return { name: "home" };
 }

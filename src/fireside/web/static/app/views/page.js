@@ -18,6 +18,7 @@ import { conversationActions, Sidebar } from "./sidebar.js";
 import { SetUp, SignIn } from "./sign-in.js";
 import { Thread } from "./thread.js";
 import { Uploads } from "./uploads.js";
+import { Usage } from "./usage.js";
 import { Viewer } from "./viewer.js";
 
 export function Page() {
@@ -70,6 +71,7 @@ function Inside({ at }) {
           ${at.name === "conversation" ? html`<${Thread} id=${at.id} />` : null}
           ${at.name === "documents" ? html`<${Documents} id=${at.id} />` : null}
           ${at.name === "providers" ? html`<${Providers} />` : null}
+          ${at.name === "usage" ? html`<${Usage} />` : null}
           ${["home", "setup"].includes(at.name) ? html`<${Home} />` : null}
         </main>
         <${Uploads} />
@@ -81,9 +83,11 @@ function Inside({ at }) {
   `;
 }
 
+const TITLES = { documents: "Documents", providers: "Providers", usage: "Usage and limits" };
+
 function pageTitle(at) {
   if (at.name === "conversation") return `${titleOf(conversation(at.id))} – Fireside`;
-  return { documents: "Documents – Fireside", providers: "Providers – Fireside" }[at.name] ?? "Fireside";
+  return TITLES[at.name] ? `${TITLES[at.name]} – Fireside` : "Fireside";
 }
 
 function TopBar({ at }) {

@@ -5,12 +5,7 @@ import { speak } from "../state/notices.js";
 import { may } from "../state/session.js";
 import { Icon } from "./icons.js";
 
-const ROLES = [
-  { role: "answer", label: "Answers", text: "writes what people read" },
-  { role: "intent", label: "Understanding", text: "finds out what a question is about" },
-  { role: "summary", label: "Summaries", text: "shortens" },
-  { role: "judge", label: "Checking", text: "judges answers" },
-];
+const ROLES = [{ role: "answer", label: "Answers", text: "writes what people read" }];
 const dragged = signal(null);
 
 export const RoleChains = () => html`
@@ -18,7 +13,7 @@ export const RoleChains = () => html`
     <h2 id="roles-title">Who answers</h2>
     <p class="document-facts">
       The first model that can answers; the next stand in for it, and the answer says so. Without a list, the default model
-      answers. Questions go to a provider only when its model stands here, is the default, or is asked for by name.
+      answers. Questions are understood, conversations named and answers checked by rules, which ask no model. Questions go to a provider only when its model stands here, is the default, or is asked for by name.
     </p>
     ${ROLES.map((item) => html`<${Chain} key=${item.role} ...${item} />`)}
   </section>

@@ -21,7 +21,6 @@ import { confirm, prompt } from "./dialog.js";
 import { Icon, Mark } from "./icons.js";
 import { Menu, moveFocus } from "./menu.js";
 import { showKeys } from "./keys.js";
-import { showUsage } from "./usage.js";
 
 const focusable = signal(null);
 
@@ -197,7 +196,7 @@ function PersonMenu() {
       checked: theme.value === value,
       run: () => (theme.value = value),
     })),
-    { label: "Usage and limits", icon: "scale", run: showUsage },
+    { label: "Usage and limits", icon: "scale", run: () => go("/usage") },
     ...(may("admin:read") ? [{ label: "Providers of models", icon: "settings", run: () => go("/providers") }] : []),
     { label: "Keyboard", icon: "keyboard", run: showKeys },
     { label: "Sign out", icon: "log-out", run: signOut },

@@ -1,10 +1,11 @@
-/** What one used of models and what is left of each limit; for administrators what everybody used, too. */
+/** What one used of models and what is left of each limit; for administrators also what everybody used, and all limits. */
 import { account, usage } from "../api/endpoints.js";
 import { describe } from "../api/problem.js";
 import { html, useEffect, useSignal } from "../html.js";
+import { limits } from "../state/limits.js";
 import { may } from "../state/session.js";
 import { amount, money, until } from "../text/wording.js";
-import { show } from "./dialog.js";
+import { LimitsOfEverybody } from "./limits.js";
 
 const GROUPS = [
   ["model", "Model"],
@@ -13,9 +14,16 @@ const GROUPS = [
   ["key", "API key"],
 ];
 
-/** Open the dialog. */
-export function showUsage() {
-  show({ title: "Usage and limits", body: html`<${UsageView} />` });
+export function Usage() {
+  return html`
+    <div class="documents">
+      <div class="documents-column usage">
+        <header class="documents-head"><h1>Usage and limits</h1></header>
+        <${UsageView} />
+        ${may("admin:read") ? html`<${LimitsOfEverybody} />` : null}
+      </div>
+    </div>
+  `;
 }
 
 function UsageView() {
@@ -32,19 +40,20 @@ function UsageView() {
       (error) => current && (problem.value = describe(error)),
     );
     return () => (current = false);
-  }, [everyone.value, by.value]);
+  }, [everyone.value, by.value, limits.value]);
   useEffect(() => {
     if (!everyone.value || !may("users:manage")) return;
     // without names the ids are shown
-    account.people().then((people) => (names.value = new Map(people.map((one) => [one.id, one.name])))).catch(() => {});
+    account.people().then((people) => (names.value = new Map([["erased", "Users who are gone"], ...people.map((one) => [one.id, one.name])]))).catch(() => {});
   }, [everyone.value]);
-  if (problem.value) return html`<p class="usage-problem" role="alert">${problem.value}</p>`;
+  if (problem.value) return html`<p class="thread-problem" role="alert">${problem.value}</p>`;
   const report = found.value;
   if (!report) return html`<p aria-busy="true">Loading…</p>`;
   const groups = GROUPS.filter(([value]) => value !== "user" || everyone.value);
   return html`
-    <div class="usage">
-      ${report.limits ? html`<${Limits} limits=${report.limits} currency=${report.currency} />` : null}
+    ${report.limits ? html`<${Left} limits=${report.limits} currency=${report.currency} />` : null}
+    <section class="usage-part" aria-labelledby="used-title">
+      <h2 id="used-title">What was used</h2>
       <div class="usage-choices">
         ${
           isAdmin
@@ -65,7 +74,7 @@ function UsageView() {
         >
       </div>
       <${Report} report=${report} names=${names.value} />
-    </div>
+    </section>
   `;
 }
 
@@ -74,12 +83,18 @@ function choose(everyone, wanted, by) {
   everyone.value = wanted;
 }
 
-function Limits({ limits, currency }) {
-  if (!limits.length) return html`<p>No limits hold for you.</p>`;
+function Left({ limits, currency }) {
   return html`
-    <ul class="usage-limits" aria-label="What is left">
-      ${limits.map((limit) => html`<${Limit} key=${limit.name} limit=${limit} currency=${currency} />`)}
-    </ul>
+    <section class="usage-part" aria-labelledby="left-title">
+      <h2 id="left-title">What is left for you</h2>
+      ${
+        limits.length
+          ? html`<ul class="usage-limits" aria-label="What is left">
+              ${limits.map((limit) => html`<${Limit} key=${limit.name} limit=${limit} currency=${currency} />`)}
+            </ul>`
+          : html`<p>No limits hold for you.</p>`
+      }
+    </section>
   `;
 }
 
