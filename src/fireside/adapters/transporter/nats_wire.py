@@ -17,9 +17,9 @@ from fireside.adapters.transporter.broker import BACKLOG_BYTES, PULSE_S
 from fireside.ports.transporter import TransporterError
 
 DEFAULT_PORT = 4222
-WRITE_PACKETS = 10
-"""What is sent in one turn of the loop is written at its end, or when it has become so many packets: the server and the
-other node then work on the first of them while this one makes the rest."""
+WRITE_PACKETS = 8
+"""What is sent in one turn of the loop is written at its end, or when it has become so many packets, or half as many as
+came in last: the server and the other node then work on the first of them while this one makes the rest."""
 WRITE_BYTES = 64 * 1024
 """A packet of more than so much is written at once."""
 PULSES_UNANSWERED = 2
@@ -55,6 +55,7 @@ class NatsWire(asyncio.Protocol):
         self._room = asyncio.Event()
         self.has_room = True
         self._unwritten: list[bytes] = []
+        self._write_packets = WRITE_PACKETS
         self._write_comes = False
         self._chunks: list[bytes] = []
         self._held_bytes = self._needed_bytes = 0
@@ -152,7 +153,7 @@ class NatsWire(asyncio.Protocol):
 
     def _take_messages(self, held: bytes) -> int:
         """Hand over all that is whole; how many bytes that was."""
-        position, self._needed_bytes = 0, 0
+        position, messages, self._needed_bytes = 0, 0, 0
         while (line_end := held.find(b"\n", position)) >= 0:
             line, following = held[position:line_end], line_end + 1
             if line.startswith(b"MSG "):
@@ -161,11 +162,13 @@ class NatsWire(asyncio.Protocol):
                 if ends + 2 > len(held):
                     self._needed_bytes = ends + 2 - position
                     break
+                messages += 1
                 self._on_message(words[1], held[following:ends])
                 following = ends + 2
             else:
                 self._obey(line.rstrip(b"\r"))
             position = following
+        self._write_packets = max(WRITE_PACKETS, messages // 2)
         return position
 
     def _obey(self, line: bytes) -> None:
@@ -210,7 +213,7 @@ class NatsWire(asyncio.Protocol):
         if self._transport is None or self.broken.done():
             raise TransporterError(self.broken.result() if self.broken.done() else "not connected")
         self._unwritten.append(data)
-        if len(self._unwritten) >= WRITE_PACKETS or len(data) > WRITE_BYTES:
+        if len(self._unwritten) >= self._write_packets or len(data) > WRITE_BYTES:
             self._write_all()
         else:
             self._write_later()

@@ -1,6 +1,6 @@
 """Refuses bodies that are larger than their route takes, before they are read, or while."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,15 +29,14 @@ class BodyLimit:
         self._settings = settings
         self._upload_paths = frozenset(upload_paths)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on.
 
         Raises:
             BodyTooLargeError: The body says that it is too large, or turns out to be.
         """
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         most = self._most(scope)
         for name, value in scope["headers"]:
             if name == b"content-length" and (not value.isdigit() or int(value) > most):
@@ -53,7 +52,7 @@ class BodyLimit:
                     raise BodyTooLargeError(f"a request here has at most {most} bytes", max_bytes=most)
             return message
 
-        await self._app(scope, receive_counted, send)
+        return self._app(scope, receive_counted, send)
 
     def _most(self, scope: Scope) -> int:
         if scope["state"]["context"].identity.kind == "anonymous":

@@ -6,6 +6,7 @@ reach its handler past routing, dependencies and validation, which do nothing fo
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import signature
+from types import CoroutineType
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
@@ -78,10 +79,10 @@ class DirectApplication(FastAPI):
         super().__init__(**options)
         self._direct = direct_routes(direct)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> "CoroutineType[Any, Any, None]":
         """Answer a request."""
         route = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        await (route or super().__call__)(scope, receive, send)
+        return (route or super().__call__)(scope, receive, send)
 
 
 def direct_routes(routes: Iterable[BaseRoute]) -> Mapping[tuple[str, str], DirectRoute]:

@@ -56,7 +56,11 @@ class Guard:
     first_message_s: float = 10.0
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """The application, guarded. A request passes from the last line to the first."""
+        """The application, guarded. A request passes from the last line to the first.
+
+        Whoever has nothing to do once the next has begun gives back what is to be awaited, instead of awaiting it: each
+        layer that a stream does not wait in spares it memory, and each of its words a step.
+        """
         settings = self.settings
         limiter = RateLimiter(rates=Rates(settings), windows=self.windows)
         doorkeeper = Doorkeeper(authenticator=self.authenticator, limiter=limiter, make_context=self.make_context)

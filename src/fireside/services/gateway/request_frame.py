@@ -5,7 +5,7 @@ of other systems name a user are dropped: nothing here reads them, and nothing b
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -41,11 +41,10 @@ class RequestFrame:
         self._app, self._site = app, site
         self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Look, then pass the request on."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         kept = [header for header in scope["headers"] if not _names_a_user(header[0])]
         headers = dict(kept)
         scope["headers"] = kept
@@ -60,7 +59,7 @@ class RequestFrame:
         agent = headers.get(b"user-agent", b"")[:_MAX_USER_AGENT_CHARS].decode("latin-1")
         browser = not _BROWSER_HEADERS.isdisjoint(headers)
         state["client"] = _client(peer, agent, browser)
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def _names_a_user(header: bytes) -> bool:

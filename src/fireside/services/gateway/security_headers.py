@@ -25,11 +25,10 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on, and complete the head of its reply."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         request_id = (b"x-request-id", scope["state"]["request_id"].encode("ascii"))
         secure = scope["scheme"] == "https"
 
@@ -42,4 +41,4 @@ class SecurityHeaders:
                 message["headers"] = headers
             return send(message)
 
-        await self._app(scope, receive, send_complete)
+        return self._app(scope, receive, send_complete)

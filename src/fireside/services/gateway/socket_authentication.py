@@ -58,15 +58,16 @@ class SocketAuthentication:
         self._limiter = limiter
         self._first_message_s = first_message_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Find out whose socket it is, then serve it.
 
         Raises:
             UnauthenticatedError: It brings no credential, or one that does not work.
         """
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-            return
+        is_socket = scope["type"] == "websocket"
+        return self._serve(scope, receive, send) if is_socket else self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         state, opening = scope["state"], _Opening(receive, send)
         credential = credential_in(scope["headers"], websocket=True)
         if credential is None:
