@@ -82,7 +82,7 @@ class TestRedis(UsageCountersConformance):
         assert await counters.look(["cost"]) == [Level(7_001_000_000_000_000, 0)]
 
     async def test_every_key_goes_by_itself(self, counters: RedisUsageCounters, prefix: str) -> None:
-        await counters.seed("a", 0, ttl_s=HOUR_S, subject="ann")
+        await counters.seed("a", 0, ttl_s=HOUR_S, groups=["ann"])
         await counters.reserve("1", [Claim("a", 1, 5)], lease_s=60)
         await counters.settle("1", [Settlement("a", held=0, used=1)])
         redis: Any = Redis.from_url(need_redis())

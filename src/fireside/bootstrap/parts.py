@@ -79,7 +79,9 @@ def make_parts(settings: Settings, *, announce_setup: Callable[[str], None]) -> 
 def _meter(settings: Settings, book: SettingsBook, clock: Clock) -> Meter:
     counters = make_usage_counters(settings, clock=clock)
     check = counters.check if isinstance(counters, SharedOrOwnCounters) else None
-    return Meter(settings=book.of(MeteringSettings), counters=counters, clock=clock, check=check)
+    meter = Meter(settings=book.of(MeteringSettings), counters=counters, clock=clock, check=check)
+    book.listen(MeteringSettings, meter.limits_changed)
+    return meter
 
 
 def _book(settings: Settings) -> SettingsBook:

@@ -77,19 +77,19 @@ class UsageCounters(Protocol):
         """
         ...
 
-    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
         """Make a counter known, with what was used so far, for a time; one that is known stays as it is.
 
         Args:
             key: Names it.
             used: What was used so far.
             ttl_s: How long it is kept.
-            subject: Whose usage alone it counts; empty for that of many.
+            groups: Under which names it can be forgotten together with others.
         """
         ...
 
-    async def forget(self, subject: str) -> None:
-        """Make every counter of a subject unknown, with what is held on it."""
+    async def forget(self, group: str) -> None:
+        """Make every counter of a group unknown, with what is held on it."""
         ...
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:

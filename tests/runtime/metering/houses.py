@@ -74,6 +74,7 @@ class MeteredHouse:
     def limit(self, *limits: Limit) -> None:
         """Have these limits hold from now on."""
         self.settings.now = self.settings.now.model_copy(update={"limits": limits})
+        self.meter.limits_changed(self.settings.now)
 
     async def report(self, group_by: Any) -> usage.UsageReport:
         asking = self.node.context(identity=self.me)

@@ -28,9 +28,9 @@ class Fragile(MemoryUsageCounters):
         self._look_alive()
         return await super().look(keys)  # type: ignore[arg-type] - as it came
 
-    async def forget(self, subject: str) -> None:
+    async def forget(self, group: str) -> None:
         self._look_alive()
-        await super().forget(subject)
+        await super().forget(group)
 
     def _look_alive(self) -> None:
         if self.away:
@@ -100,10 +100,10 @@ async def test_a_payment_without_an_answer_is_made_once(
 async def test_who_is_forgotten_meanwhile_is_forgotten_by_the_server_when_it_is_back(
     both: SharedOrOwnCounters, shared: Fragile, clock: ManualClock
 ) -> None:
-    await both.seed("b", 3, ttl_s=1000, subject="ann")
+    await both.seed("b", 3, ttl_s=1000, groups=["ann"])
     shared.away = True
     await both.look(["b"])
-    await both.seed("b", 3, ttl_s=1000, subject="ann")
+    await both.seed("b", 3, ttl_s=1000, groups=["ann"])
     await both.forget("ann")
     assert await both.look(["b"]) == [None]
     shared.away = False

@@ -80,6 +80,24 @@ async def test_a_limit_is_kept_across_a_restart_and_ends_with_its_window(databas
     assert "the limit of 2 requests each hour for you" in refused.value.message
 
 
+@pytest.mark.requirement("P19")
+async def test_a_limit_that_comes_back_counts_what_was_used_without_it(database_url: str) -> None:
+    for_each = limit("user", 3, unit="requests", window="hour")
+    async with metered_house(database_url, MemoryUsageCounters(SystemClock()), for_each) as house:
+        await house.ask()
+        house.limit()
+        await asyncio.sleep(0)  # what it counted is forgotten
+        await house.ask()
+        house.limit(for_each)
+
+        await house.ask()
+        with pytest.raises(LimitExceededError):
+            await house.ask()
+        (left,) = (await house.own()).limits
+
+    assert (left.used, left.remaining) == (3, 0)
+
+
 async def test_room_is_held_for_the_longest_answer_and_given_back(database_url: str) -> None:
     counters = MemoryUsageCounters(SystemClock())
     async with metered_house(database_url, counters, limit("user", 100)) as house:

@@ -16,7 +16,7 @@ class _Counter:
 
     used: int
     ends: float
-    subject: str = ""
+    groups: frozenset[str] = frozenset()
     holds: dict[str, tuple[int, float]] = field(default_factory=lambda: dict[str, tuple[int, float]]())
 
     def level(self, now: float) -> Level:
@@ -71,15 +71,15 @@ class MemoryUsageCounters:
                 counter.holds.pop(reservation, None)
                 counter.used += settlement.used
 
-    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
         """Make a counter known."""
         now = self._clock.monotonic()
         if self._find(key, now) is None:
-            self._counters[key] = _Counter(used, now + ttl_s, subject)
+            self._counters[key] = _Counter(used, now + ttl_s, frozenset(groups))
 
-    async def forget(self, subject: str) -> None:
-        """Make every counter of a subject unknown."""
-        self._counters = {key: counter for key, counter in self._counters.items() if counter.subject != subject}
+    async def forget(self, group: str) -> None:
+        """Make every counter of a group unknown."""
+        self._counters = {key: counter for key, counter in self._counters.items() if group not in counter.groups}
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""

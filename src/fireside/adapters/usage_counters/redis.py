@@ -2,7 +2,7 @@
 
 All keys have one hash tag, so that a cluster keeps them on one server and a script can look at all that apply to a call
 together. A counter is a hash (`u` used, `h` held); beside it a sorted set names what is held by the time of its end. A
-set of each subject names its counters.
+set of each group names its counters.
 """
 
 from collections.abc import Sequence
@@ -74,8 +74,8 @@ if redis.call('HSETNX', key, 'u', ARGV[2]) == 1 then
   redis.call('DEL', key .. ':held')
   redis.call('HSET', key, 'h', 0)
   redis.call('PEXPIRE', key, ARGV[3])
-  if ARGV[4] ~= '' then
-    local names = KEYS[1] .. 'of ' .. ARGV[4]
+  for i = 4, #ARGV do
+    local names = KEYS[1] .. 'of ' .. ARGV[i]
     redis.call('SADD', names, ARGV[1])
     redis.call('PEXPIRE', names, math.max(redis.call('PTTL', names), tonumber(ARGV[3])))
   end
@@ -134,13 +134,13 @@ class RedisUsageCounters:
         told = [part for item in settlements for part in (item.key, item.held, item.used)]
         await self._run(_SETTLE, reservation, *told)
 
-    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
         """Make a counter known."""
-        await self._run(_SEED, key, used, max(1, round(ttl_s * 1000)), subject)
+        await self._run(_SEED, key, used, max(1, round(ttl_s * 1000)), *groups)
 
-    async def forget(self, subject: str) -> None:
-        """Make every counter of a subject unknown."""
-        await self._run(_FORGET, subject)
+    async def forget(self, group: str) -> None:
+        """Make every counter of a group unknown."""
+        await self._run(_FORGET, group)
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""

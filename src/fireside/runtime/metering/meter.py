@@ -1,7 +1,8 @@
 """The meter of a node: holds calls of models to the limits, and has what they used stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,7 @@ from fireside.runtime.metering.ledger import Ledger
 from fireside.runtime.metering.measured import Expected, Measured
 from fireside.runtime.metering.refusing import Full, refusal
 from fireside.runtime.metering.rules import Applied, Rules, Spent, window_end
-from fireside.runtime.metering.settings import MeteringSettings
+from fireside.runtime.metering.settings import MeteringSettings, limit_names
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -57,7 +58,8 @@ class Meter(Service):
         self._ledger = Ledger(settings.write_s)
         self._context: Context | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._settling: set[asyncio.Task[None]] = set()
+        self._limited = limit_names(settings)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, context: Context) -> None:
         """Begin to write what is used."""
@@ -66,7 +68,7 @@ class Meter(Service):
 
     async def stop(self) -> None:
         """Write what is left; calls have ended."""
-        await asyncio.gather(*self._settling, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._writing is not None:
             await end(self._writing)
             self._writing = None
@@ -146,6 +148,12 @@ class Meter(Service):
         """Count nothing any more of a user who is gone."""
         await self.counters.forget(str(signal.user_id))
 
+    def limits_changed(self, settings: MeteringSettings) -> None:
+        """Forget what limits have counted that are gone: nobody counts on, and they may come back."""
+        before, self._limited = self._limited, limit_names(settings)
+        for name in before - self._limited:
+            self._run_soon(self.counters.forget(name))
+
     async def _seed(self, measured: Measured, applied: Sequence[Applied]) -> None:
         """Have counters begin with what is stored.
 
@@ -159,8 +167,8 @@ class Meter(Service):
         now = self._clock.now()
         for item, used in zip(applied, found.amounts, strict=True):
             left_s = (window_end(item.limit.window, at) - now).total_seconds()
-            subject = str(measured.identity.user_id) if item.is_personal else ""
-            await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S, subject=subject)
+            groups = (item.limit.name, *((str(measured.identity.user_id),) if item.is_personal else ()))
+            await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S, groups=groups)
 
     async def settle(self, measured: Measured) -> None:
         """Count what a call used, and give back the rest of what was held for it.
@@ -181,9 +189,12 @@ class Meter(Service):
 
     def settle_soon(self, measured: Measured) -> None:
         """The same, when whoever asks cannot wait."""
-        task = asyncio.create_task(self.settle(measured))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._run_soon(self.settle(measured))
+
+    def _run_soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _settle_counters(self, measured: Measured, spent: Spent) -> None:
         applied = self.rules.applying(measured.identity, measured.model)

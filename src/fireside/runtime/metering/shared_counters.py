@@ -32,15 +32,15 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
             for item in settlements:
                 self._owed[item.key] = self._owed.get(item.key, 0) + item.used
 
-    async def seed(self, key: str, used: int, *, ttl_s: float, subject: str = "") -> None:
+    async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
         """Make a counter known."""
-        await self._ask(lambda counters: counters.seed(key, used, ttl_s=ttl_s, subject=subject))
+        await self._ask(lambda counters: counters.seed(key, used, ttl_s=ttl_s, groups=groups))
 
-    async def forget(self, subject: str) -> None:
-        """Make every counter of a subject unknown; shared ones that are away, when they are back."""
-        await self._ask(lambda counters: counters.forget(subject))
+    async def forget(self, group: str) -> None:
+        """Make every counter of a group unknown; shared ones that are away, when they are back."""
+        await self._ask(lambda counters: counters.forget(group))
         if self._detail:
-            self._to_forget.add(subject)
+            self._to_forget.add(group)
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""
@@ -51,9 +51,9 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
 
     async def _return(self) -> None:
         """Pay what is owed; a payment whose answer is lost is made again under its name. Own counters begin anew."""
-        for subject in list(self._to_forget):
-            await self._shared.forget(subject)
-            self._to_forget.discard(subject)
+        for group in list(self._to_forget):
+            await self._shared.forget(group)
+            self._to_forget.discard(group)
         self._payment = self._payment or new_id().hex
         owed = dict(self._owed)
         await self._shared.settle(self._payment, [Settlement(key, 0, used) for key, used in owed.items() if used])

@@ -93,11 +93,11 @@ class UsageCountersConformance:
 
         assert await counters.look(["a"]) == [None]
 
-    async def test_the_counters_of_a_subject_are_forgotten_with_what_is_held_and_no_others(
+    async def test_the_counters_of_a_group_are_forgotten_with_what_is_held_and_no_others(
         self, counters: UsageCounters
     ) -> None:
-        for key, subject in (("a", "ann"), ("b", "ann"), ("c", "bob"), ("d", "")):
-            await counters.seed(key, 7, ttl_s=HOUR_S, subject=subject)
+        for key, groups in (("a", ["ann"]), ("b", ["day", "ann"]), ("c", ["bob", "day"]), ("d", [])):
+            await counters.seed(key, 7, ttl_s=HOUR_S, groups=groups)
         await counters.reserve("1", [Claim("a", 1, 50), Claim("c", 1, 50)], lease_s=60)
         for _ in range(2):
             await counters.forget("ann")
