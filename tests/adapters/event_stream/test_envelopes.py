@@ -1,6 +1,7 @@
 """Facts as they travel, and how what keeps them is called."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import orjson
 import pytest
@@ -16,6 +17,15 @@ def test_a_fact_arrives_as_it_was_written() -> None:
     assert decode(encode(fact)) == fact
     assert decode(encode(nobody)) == nobody
     assert b"\n" not in encode(nobody)
+
+
+def test_ids_may_be_of_a_class_of_the_database_driver() -> None:
+    class DriverUuid(UUID):
+        """As asyncpg has it."""
+
+    fact = envelope(1)
+    read = replace(fact, id=DriverUuid(str(fact.id)), aggregate_id=DriverUuid(str(fact.aggregate_id)))
+    assert decode(encode(read)) == fact
 
 
 def test_what_a_newer_version_adds_is_passed_over() -> None:

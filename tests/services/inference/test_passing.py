@@ -10,8 +10,8 @@ import pytest
 
 from fireside.contracts.inference import FORWARD, Forward, ForwardChunk, ForwardHead, ReadBytes
 from tests.adapters.upstream import Upstream, running_upstream
+from tests.services.inference.faults import AFTER_THE_FIRST_WORD, ANSWER_S, WORD, begun
 from tests.services.inference.provider_house import COMPLETIONS, ProviderHouse, provider, provider_house, says, set_up
-from tests.services.inference.test_provider_faults import AFTER_THE_FIRST_WORD, ANSWER_S, WORD, begun
 
 Items = AsyncGenerator[ForwardHead | ForwardChunk, None]
 

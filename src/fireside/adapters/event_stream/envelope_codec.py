@@ -6,6 +6,7 @@ The payload stays the text that it is in the log, so that what arrives is what w
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -22,7 +23,14 @@ class NotAnEnvelopeError(ValueError):
 
 def encode(event: EventEnvelope) -> bytes:
     """One line of JSON in UTF-8, without a line break."""
-    return orjson.dumps(event)
+    return orjson.dumps(event, default=_plain)
+
+
+def _plain(value: object) -> str:
+    """An id as PostgreSQL's driver gives it, in a class of its own."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"a fact holds no {type(value).__name__}")
 
 
 class JoinedFacts(NamedTuple):

@@ -4,7 +4,7 @@ OpenAI's names stand on everything under `/v1` but `/v1/messages`, which has Ant
 tells what was left when it began, with room held for its answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -44,11 +44,11 @@ class Allowances:
     def __init__(self, app: ASGIApp, *, source: KnowsAllowances) -> None:
         self._app, self._source = app, source
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on."""
         if self._source.is_limiting and scope["type"] == "http" and scope["path"].startswith(_DIALECTS):
             send = self._telling(scope, send)
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _telling(self, scope: Scope, send: Send) -> Send:
         async def send_told(message: Message) -> None:

@@ -41,16 +41,20 @@ class BodyLimit:
         for name, value in scope["headers"]:
             if name == b"content-length" and (not value.isdigit() or int(value) > most):
                 raise BodyTooLargeError(f"a request here has at most {most} bytes", max_bytes=most)
-        left = most
+        left, is_whole = most, False
 
-        async def receive_counted() -> Message:
-            nonlocal left
+        async def counted() -> Message:
+            nonlocal left, is_whole
             message = await receive()
             if message["type"] == "http.request":
                 left -= len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
                 if left < 0:
                     raise BodyTooLargeError(f"a request here has at most {most} bytes", max_bytes=most)
             return message
+
+        def receive_counted() -> Awaitable[Message]:
+            return receive() if is_whole else counted()
 
         return self._app(scope, receive_counted, send)
 
