@@ -5,7 +5,7 @@ of other systems name a user are dropped: nothing here reads them, and nothing b
 """
 
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -41,10 +41,11 @@ class RequestFrame:
         self._app, self._site = app, site
         self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Look, then pass the request on."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look, then pass the request on. The outermost layer is a coroutine, by which servers know their interface."""
         if scope["type"] == "lifespan":
-            return self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         kept = [header for header in scope["headers"] if not _names_a_user(header[0])]
         headers = dict(kept)
         scope["headers"] = kept
@@ -59,7 +60,7 @@ class RequestFrame:
         agent = headers.get(b"user-agent", b"")[:_MAX_USER_AGENT_CHARS].decode("latin-1")
         browser = not _BROWSER_HEADERS.isdisjoint(headers)
         state["client"] = _client(peer, agent, browser)
-        return self._app(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 def _names_a_user(header: bytes) -> bool:
