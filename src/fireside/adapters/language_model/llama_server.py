@@ -2,8 +2,8 @@
 
 Whether somebody still waits for an answer in one piece it looks only when nothing has happened for a second; while it
 serves anybody else, it writes such an answer to its end whoever has left, and the place is taken meanwhile. A stream
-stops with the first piece that cannot be sent. So answers are asked for as streams and put together here. Can go when
-a release of llama.cpp looks after whole answers as well.
+stops with the first piece that cannot be sent. So answers are asked for as streams and put together here, but for those
+with tools and probabilities, which it does not stream. Can go when a release of llama.cpp looks after whole answers.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -38,12 +38,13 @@ class LlamaServer(OpenAICompatibleServer):
 
 
 def _whole_answer(body: bytes) -> dict[str, Any] | None:
-    """The request when it asks for an answer in one piece; None for a stream, and for what the engine will refuse."""
+    """The request when it asks for an answer in one piece that the engine could also stream; else None."""
     try:
         wish = json_object(orjson.loads(body))
     except orjson.JSONDecodeError:
         return None
-    return wish if wish and not wish.get("stream") else None
+    streams_not = wish.get("tools") and wish.get("logprobs")
+    return wish if wish and not wish.get("stream") and not streams_not else None
 
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
