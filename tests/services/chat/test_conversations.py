@@ -259,6 +259,7 @@ async def test_after_its_time_a_deleted_conversation_is_erased_with_everything_i
         "messages": 0,
         "answer_events": 0,
         "stored_responses": 0,
+        "erased_owners": 0,
         "feedback": 0,
         "item_words": 1,
     }
