@@ -34,5 +34,4 @@ async def tightest(counters: UsageCounters, applied: Sequence[Applied], now: dat
 
 
 def _allowance(item: Applied, level: Level, now: datetime) -> Allowance:
-    remaining = max(0, item.amount - level.used - level.held)
-    return Allowance(item.limit.unit, item.amount, remaining, window_end(item.limit.window, now))
+    return Allowance(item.limit.unit, item.amount, item.left(level), window_end(item.limit.window, now))

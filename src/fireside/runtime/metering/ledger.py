@@ -7,7 +7,7 @@ that is killed loses what it gathered in its last quarter of a second; one that 
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -17,6 +17,7 @@ from fireside.core.errors import FiresideError
 from fireside.core.identity import Identity
 from fireside.core.ids import new_id
 from fireside.runtime.context import Context
+from fireside.runtime.metering.rules import window_end, window_start
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -71,9 +72,9 @@ class Ledger:
         """Note one call. `cost_nano`: None for a model without a price."""
         known = self._last.get((identity, model))
         if known is None or not known.begin <= at < known.end:
-            begin = at.replace(minute=0, second=0, microsecond=0)
+            begin = window_start("hour", at)
             sums = self._sums_of(begin, identity, model)
-            known = self._last[identity, model] = _Hour(begin, begin + timedelta(hours=1), sums)
+            known = self._last[identity, model] = _Hour(begin, window_end("hour", at), sums)
         sums = known.sums
         sums.requests += 1
         sums.prompt_tokens += usage.prompt_tokens

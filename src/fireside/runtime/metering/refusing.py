@@ -30,7 +30,7 @@ def refusal(full: Sequence[Full], now: datetime, *, currency: str) -> LimitExcee
     limit, level = worst.applied.limit, worst.level
     resets_at = window_end(limit.window, now)
     wait_s = max(1, math.ceil((resets_at - now).total_seconds()))
-    left = max(0, worst.applied.amount - level.used - level.held)
+    left = worst.applied.left(level)
     if level.used + worst.wanted <= worst.applied.amount:
         wait_s = min(wait_s, _SOON_S)
     unit = currency if limit.unit == "cost" else limit.unit

@@ -13,6 +13,7 @@ from typing import Any
 from fireside.contracts.answer import Usage
 from fireside.contracts.usage import NANO, LimitUnit, LimitWindow, UsageSum
 from fireside.core.identity import Identity
+from fireside.ports.usage_counters import Level
 from fireside.runtime.metering.settings import EACH, Limit, MeteringSettings
 
 _REMEMBERED = 4096
@@ -53,6 +54,10 @@ class Applied:
     def is_personal(self) -> bool:
         """Whether only one user's usage counts: the user's own, or that with a key of theirs."""
         return self.scope in {"user", "key"}
+
+    def left(self, level: Level) -> int:
+        """How much there is room for at a level of the counter."""
+        return max(0, self.amount - level.used - level.held)
 
     def key(self, at: datetime) -> str:
         """The key of the counter of the window that a moment lies in."""

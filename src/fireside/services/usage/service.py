@@ -15,6 +15,7 @@ from fireside.contracts.usage import NANO, LimitState, OwnUsage, UsageItem, Usag
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.identity import Identity
+from fireside.ports.usage_counters import Level
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, UnitOfWork
 from fireside.runtime.mesh import action, on_event
@@ -127,15 +128,10 @@ class UsageService(DurableService):
         missing = [item for key, item in by_key.items() if levels[key] is None]
         async with self.database.read() as session:
             stored = {item.key(now): await repository.used_since(session, item.sum(now)) for item in missing}
-        states: list[LimitState] = []
-        for key, item in by_key.items():
-            level = levels[key]
-            used, held = (stored[key], 0) if level is None else (level.used, level.held)
-            states.append(_state(item, used, held, now))
-        return tuple(states)
+        return tuple(_state(item, levels[key] or Level(stored[key], 0), now) for key, item in by_key.items())
 
 
-def _state(applied: Applied, used: int, held: int, now: datetime) -> LimitState:
+def _state(applied: Applied, level: Level, now: datetime) -> LimitState:
     limit = applied.limit
     return LimitState(
         name=limit.name,
@@ -145,9 +141,9 @@ def _state(applied: Applied, used: int, held: int, now: datetime) -> LimitState:
         unit=limit.unit,
         window=limit.window,
         limit=in_unit(limit.unit, applied.amount),
-        used=in_unit(limit.unit, used),
-        reserved=in_unit(limit.unit, held),
-        remaining=in_unit(limit.unit, max(0, applied.amount - used - held)),
+        used=in_unit(limit.unit, level.used),
+        reserved=in_unit(limit.unit, level.held),
+        remaining=in_unit(limit.unit, applied.left(level)),
         resets_at=window_end(limit.window, now),
         shared=not applied.is_personal,
     )
