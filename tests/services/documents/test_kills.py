@@ -60,6 +60,18 @@ def live(program: "subprocess.Popen[str]", folder: Path, act: str, point: str = 
     raise AssertionError("the program ended")
 
 
+def killed_and_started_anew(
+    program: "subprocess.Popen[str]", filled: Path, tmp_path: Path, *, act: str, at: tuple[str, int]
+) -> tuple[Report, Report]:
+    """What an act that is killed the nth time it reaches a point had told, and the report of the next start."""
+    folder = Path(shutil.copytree(filled, tmp_path / "copy"))
+    died_of, told = live(program, folder, act, *at)
+    assert died_of == signal.SIGKILL
+    died_of, report = live(program, folder, "finish")
+    assert died_of == 0
+    return told, report
+
+
 @pytest.fixture(scope="module")
 def filled(program: "subprocess.Popen[str]", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a service with three documents."""
@@ -113,13 +125,8 @@ def test_without_a_kill_the_change_is_whole(program: "subprocess.Popen[str]", fi
 def test_what_a_kill_interrupts_is_finished_by_the_next_start(
     program: "subprocess.Popen[str]", filled: Path, tmp_path: Path, point: str, nth: int
 ) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / "copy"))
+    _, report = killed_and_started_anew(program, filled, tmp_path, act="change", at=(point, nth))
 
-    died_of, _ = live(program, folder, "change", point, nth)
-    assert died_of == signal.SIGKILL
-    died_of, report = live(program, folder, "finish")
-
-    assert died_of == 0
     assert_whole_after_kill(report)
 
 
@@ -157,13 +164,8 @@ def test_without_a_kill_the_index_is_moved(program: "subprocess.Popen[str]", fil
 def test_a_move_that_a_kill_interrupts_is_finished_by_the_next_start(
     program: "subprocess.Popen[str]", filled: Path, tmp_path: Path, point: str, nth: int
 ) -> None:
-    folder = Path(shutil.copytree(filled, tmp_path / "copy"))
+    told, report = killed_and_started_anew(program, filled, tmp_path, act="move", at=(point, nth))
 
-    died_of, told = live(program, folder, "move", point, nth)
-    assert died_of == signal.SIGKILL
-    died_of, report = live(program, folder, "finish")
-
-    assert died_of == 0
     if told or report["generations"] != ["model-1"]:
         assert_moved(report)
     else:  # it died before the move was acknowledged: nothing was begun
