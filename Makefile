@@ -14,6 +14,7 @@ install: $(VENV)/.installed ## Install Fireside and its default models into .ven
 run: install ## Start everything on http://127.0.0.1:8080
 	@exec $(BIN)/fireside up
 
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.tested ## Run the tests; skips what this machine cannot start and says so
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --reruns 1 -rR --cov --cov-report= -q $(PYTEST_ARGS)

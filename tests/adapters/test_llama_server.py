@@ -12,6 +12,7 @@ from fireside.adapters.language_model.model_server import Endpoint
 from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
 from fireside.core.errors import UpstreamError
+from fireside.runtime.metering import ReplyReader
 from tests.adapters.upstream import Upstream
 from tests.needs import need_package_file
 
@@ -69,6 +70,25 @@ async def test_what_is_gathered_is_what_the_engine_sends_in_one_piece(
         assert (gathered_status, without_count(gathered)) == (status, without_count(expected)), name
     _, two = await reply(servers[1], CHAT, orjson.dumps(HELLO | {"n": 2}))
     assert (two["usage"]["completion_tokens"], len(two["choices"])) == (8, 2)
+
+
+async def test_tokens_of_every_choice_are_read_from_a_stream_as_from_an_answer_in_one_piece(
+    servers: tuple[OpenAICompatibleServer, LlamaServer],
+) -> None:
+    twice = HELLO | {"n": 2, "ignore_eos": True}
+    prompts = {"prompt": ["Once upon a time", "Two"], "n": 2, "max_tokens": 3, "ignore_eos": True}
+    for path, wish, tokens in ((CHAT, twice, 8), (PLAIN, prompts, 12)):
+        _, whole = await reply(servers[1], path, orjson.dumps(wish))
+        for options in ({}, {"stream_options": {"include_usage": True}}):
+            reader = ReplyReader()
+            async with servers[1].forward(path, orjson.dumps(wish | {"stream": True} | options)) as raw:
+                async for data in raw.chunks:
+                    reader.feed(data)
+            read = reader.usage(lambda: 2)
+
+            assert read is not None
+            assert (read.completion_tokens, read.prompt_tokens) == (tokens, whole["usage"]["prompt_tokens"])
+        assert whole["usage"]["completion_tokens"] == tokens
 
 
 def chunk(**choice: Any) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Providers of models in the browser: adding one with a key, trying it, and who answers, ordered by the keyboard."""
 
+import json
+from typing import Any
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visitor, sign_in
 from tests.browser.test_trust import serious
@@ -44,6 +47,53 @@ def test_a_provider_is_added_tried_put_in_order_and_removed(
     assert serious(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     _tidy(page, before)
+
+
+def health(node_id: str, **facts: Any) -> dict[str, Any]:
+    nothing: dict[str, Any] = {
+        "wait_s": None,
+        "resting": {},
+        "first_word_ms": None,
+        "tokens_per_s": None,
+        "last_error_at": None,
+    }
+    counts = {"running": 0, "answers": 0, "failures": 0, "last_error": ""}
+    return {"name": "gpu-room", "node_id": node_id, "state": "closed"} | nothing | counts | facts
+
+
+@pytest.mark.requirement("I5")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_provider_has_one_row_with_its_worst_state_and_beneath_it_what_each_node_finds(
+    visitor: Visitor, account: tuple[str, str], width: int
+) -> None:
+    well = health("a-node-with-quite-a-long-name-in-the-cellar", answers=12, running=2, first_word_ms=81.0)
+    bad = health("attic", state="open", answers=3, failures=4, wait_s=6.0, last_error="it refuses the key (401)")
+    facts = {"name": "gpu-room", "kind": "vllm", "urls": ["http://10.0.0.7:8000"], "models": ["big"]}
+    shown = {"enabled": True, "fixed": False, "has_key": False, "key_end": "", "health": [well, bad], "state": "open"}
+    told: dict[str, Any] = {"items": [facts | shown], "silent": ["barn"]}
+
+    def answer(route: Route) -> None:
+        route.fulfill(content_type="application/json", body=json.dumps(told))
+
+    page = sign_in(visitor.page(width=width), account)
+    page.route("**/api/v1/providers", answer)
+    page.goto("/providers")
+
+    card = page.locator(".provider-card")
+    expect(card.locator(".provider-state").first).to_have_text("Left alone")
+    expect(card.locator(".provider-figures").first).to_contain_text("Answers15Failures4Running2")
+    nodes = card.locator(".provider-nodes li")
+    expect(nodes).to_have_count(2)
+    expect(nodes.first).to_contain_text("Well")
+    expect(nodes.last).to_contain_text("it refuses the key (401)")
+    expect(page.get_by_text("No answer from barn")).to_be_visible()
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+    told["items"][0]["health"] = [well]
+    page.reload()
+    expect(card).to_be_visible()
+    expect(card.locator(".provider-nodes")).to_have_count(0)
 
 
 def _tidy(page: Page, chain: list[str]) -> None:

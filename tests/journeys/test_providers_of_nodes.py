@@ -19,6 +19,7 @@ from tests.servers import NatsServer, running
 
 NODES = {"one": ("gateway", "auth", "admin", "explore", "inference"), "two": ("gateway", "inference")}
 FIRST_KEY, SECOND_KEY = "sk-the-first-secret-1111", "sk-the-second-secret-2222"
+FAILURES_THAT_OPEN = 3
 AT_ONCE_S = 20.0
 """Long for a slow machine, and shorter than the 30 s after which a node looks by itself."""
 
@@ -90,10 +91,14 @@ def call(cluster: FiresideCluster, node: str, method: str, path: str, body: Any 
             return refusal.code, json.load(refusal)
 
 
-def answers(cluster: FiresideCluster) -> list[int]:
-    """The statuses with which both nodes answer for the provider's model."""
+def ask(cluster: FiresideCluster, node: str) -> int:
+    """The status with which a node answers for the provider's model."""
     asked = {"model": "big", "messages": [{"role": "user", "content": "hello"}]}
-    return [call(cluster, node, "POST", "/v1/chat/completions", asked)[0] for node in NODES]
+    return call(cluster, node, "POST", "/v1/chat/completions", asked)[0]
+
+
+def answers(cluster: FiresideCluster) -> list[int]:
+    return [ask(cluster, node) for node in NODES]
 
 
 def at_once(holds: Callable[[], bool]) -> None:
@@ -110,11 +115,15 @@ def save(cluster: FiresideCluster, node: str, server: ModelServer, **facts: Any)
     return saved
 
 
-def health(cluster: FiresideCluster, node: str) -> dict[str, Any]:
-    """How the node that keeps the providers finds this one, as the page shows it that another node serves."""
-    _, found = call(cluster, node, "GET", "/api/v1/providers")
-    ((shown,),) = [provider["health"] for provider in found["items"]]
-    return dict(shown)
+def shown(cluster: FiresideCluster, node: str = "two") -> Any:
+    """What the page of providers shows that a node serves."""
+    return call(cluster, node, "GET", "/api/v1/providers")[1]
+
+
+def health(cluster: FiresideCluster, node: str = "two") -> dict[str, dict[str, Any]]:
+    """How each node finds the one provider, as the page shows it that another node serves."""
+    (provider,) = shown(cluster, node)["items"]
+    return {one["node_id"]: one for one in provider["health"]}
 
 
 @pytest.mark.requirement("I5", "P4")
@@ -128,7 +137,9 @@ def test_a_provider_that_is_added_changed_or_turned_off_on_one_node_is_so_on_bot
     server.key = SECOND_KEY
     assert answers(cluster) == [502, 502]
     for node in NODES:
-        assert "refuses the key" in health(cluster, node)["last_error"]
+        found = health(cluster, node)
+        assert list(found) == list(NODES)
+        assert all("refuses the key" in one["last_error"] for one in found.values())
     save(cluster, "one", server, key=SECOND_KEY)
     at_once(lambda: answers(cluster) == [200, 200])
 
@@ -143,3 +154,28 @@ def test_a_provider_that_is_added_changed_or_turned_off_on_one_node_is_so_on_bot
         content = file.read_bytes()
         assert FIRST_KEY.encode() not in content, file
         assert SECOND_KEY.encode() not in content, file
+
+
+@pytest.mark.requirement("I5")
+def test_the_page_of_one_node_tells_how_every_node_finds_a_provider(
+    cluster: FiresideCluster, server: ModelServer
+) -> None:
+    server.key = FIRST_KEY
+    save(cluster, "one", server, key=FIRST_KEY)
+    at_once(lambda: answers(cluster) == [200, 200])
+    server.key = SECOND_KEY
+    for _ in range(FAILURES_THAT_OPEN):
+        ask(cluster, "two")
+
+    found = health(cluster)
+    assert (found["one"]["state"], found["one"]["failures"]) == ("closed", 0)
+    assert (found["two"]["state"], found["two"]["failures"]) == ("open", FAILURES_THAT_OPEN)
+    assert shown(cluster)["items"][0]["state"] == "open"
+
+    cluster.nodes["two"].pause()
+    try:
+        page = shown(cluster, "one")
+    finally:
+        cluster.nodes["two"].resume()
+    assert page["silent"] == ["two"]
+    assert [one["node_id"] for one in page["items"][0]["health"]] == ["one"]

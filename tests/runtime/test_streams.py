@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -190,3 +191,18 @@ async def test_what_came_before_an_error_is_passed_on_first() -> None:
     assert await anext(stream) == b"onetwo"
     with pytest.raises(ValueError, match="broken"):
         await anext(stream)
+
+
+async def test_closing_ends_a_source_that_loses_a_cancellation() -> None:
+    async def chunks() -> AsyncGenerator[bytes]:
+        yield b"first"
+        with suppress(asyncio.CancelledError):  # as `asyncio.wait_for` does that has its result
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    stream = with_keep_alive(chunks(), every_s=60.0, keep_alive=b":")
+    assert await anext(stream) == b"first"
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        await stream.aclose()

@@ -107,6 +107,7 @@ class _Server(uvicorn.Server):
         """Start to serve, then say so."""
         await super().startup(sockets)
         _spare_the_collector()
+        _forget_generators()
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -127,6 +128,14 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+
+
+def _forget_generators() -> None:
+    """Have the event loop keep no list of asynchronous generators that begin: it would close at its end what is left.
+
+    Whoever uses one here closes it; noting the ten of a request took a twentieth of its time.
+    """
+    sys.set_asyncgen_hooks(firstiter=None)
 
 
 def make_application(node: Node, parts: Parts) -> ASGIApp:

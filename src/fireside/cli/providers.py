@@ -30,14 +30,14 @@ def commands() -> typer.Typer:
 
 
 def list_providers(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List providers with how they do; those of the settings are fixed."""
+    """List providers with how they do on every node that asks them; those of the settings are fixed."""
 
-    async def work(connection: Connection) -> list[dict[str, Any]]:
-        return list((await connection.json("GET", _PROVIDERS))["items"])
+    async def work(connection: Connection) -> dict[str, Any]:
+        return dict(await connection.json("GET", _PROVIDERS))
 
     found = session_of(ctx).call(work)
     if as_json:
-        print_json(found)
+        print_json(found["items"])
         return
     rows = [
         (
@@ -47,17 +47,29 @@ def list_providers(ctx: typer.Context, as_json: AsJson = False) -> None:
             ", ".join(item["urls"]),
             ", ".join(item["models"]),
             ("…" + item["key_end"] if item["key_end"] else "yes") if item["has_key"] else "",
-            "; ".join(health["last_error"] for health in item["health"] if health["last_error"]),
+            "; ".join(_each(item, "last_error")),
         )
-        for item in found
+        for item in found["items"]
     ]
     print_table(("name", "kind", "state", "urls", "models", "key", "last error"), rows)
+    for node in found["silent"]:
+        typer.echo(f"the node {node} does not tell how it finds them", err=True)
 
 
 def _state(item: dict[str, Any]) -> str:
+    """Its state, for each node where they differ."""
     if not item["enabled"]:
         return "off"
-    return ", ".join(sorted({health["state"].replace("_", " ") for health in item["health"]})) or "not asked yet"
+    same = len({health["state"] for health in item["health"]}) <= 1
+    state = item["state"] if same else ", ".join(_each(item, "state"))
+    return (state or "not asked yet").replace("_", " ")
+
+
+def _each(item: dict[str, Any], fact: str) -> list[str]:
+    """What each node that knows a fact of a provider says of it; who says so where several ask it."""
+    several = len(item["health"]) > 1
+    told = [health for health in item["health"] if health[fact]]
+    return [f"{health[fact]} on {health['node_id']}" if several else str(health[fact]) for health in told]
 
 
 def set_provider(  # noqa: PLR0913 - the options of a command
@@ -95,7 +107,7 @@ async def _as_it_is(connection: Connection, name: str) -> dict[str, Any]:
     there = next((item for item in found if item["name"].lower() == name.lower()), None)
     if there is None:
         return {"name": name}
-    shown = {"fixed", "has_key", "key_end", "health"}
+    shown = {"fixed", "has_key", "key_end", "health", "state"}
     return {field: value for field, value in there.items() if field not in shown}
 
 

@@ -137,6 +137,13 @@ class ConversationErased(Event):
         return self.conversation_id
 
 
+class OwnerErased(Signal):
+    """The conversations of a user who is gone are erased: answers that are still being written for them should end."""
+
+    topic: ClassVar[str] = "chat.owner_erased"
+    owner_id: UserId
+
+
 class StopAnswer(Signal):
     """Whichever node writes this answer should stop; the wish is stored too, so losing this only delays it."""
 

@@ -5,7 +5,7 @@ the model's server and the bytes of its reply back, unread, because re-encoding 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 from uuid import UUID, uuid5
 
 from pydantic import Field, PrivateAttr
@@ -145,32 +145,42 @@ class Forward(Contract):
     priority: ChatPriority = "interactive"
 
 
-ReadBytes = Callable[[], Awaitable[bytes]]
+class Passage(Protocol):
+    """The bytes of a reply themselves, on the node of the model's server.
+
+    They come past the layers of the mesh, because these cost more than all else that is done for a word. Whoever has
+    read them goes on with the stream, which has no chunk left, and then ends, or raises where they broke off.
+    """
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at their end, and where they break off."""
+        ...
+
+    async def pipe(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Have all bytes written that are still to come, each piece in the moment it comes, in no task if need be.
+
+        It ends also where they break off. A piece waits until the one before is written.
+        """
+        ...
 
 
 class ForwardHead(Contract):
-    """How the model's server answered; comes once, before the first chunk.
-
-    On the node of the server, `read` gives the bytes of the reply themselves: past the layers of the mesh, because
-    these cost more than all else that is done for a word. It gives nothing more at their end, and where they break
-    off; whoever has used it goes on with the stream, which has no chunk left, and then ends or raises.
-    """
+    """How the model's server answered; comes once, before the first chunk."""
 
     type: Literal["head"] = "head"
     status: int
     media_type: str
-    _read: ReadBytes | None = PrivateAttr(default=None)
+    _passage: Passage | None = PrivateAttr(default=None)
 
     @property
-    def read(self) -> ReadBytes | None:
-        """What gives the next bytes; None for the reply of another node, which comes in chunks."""
-        return self._read
+    def passage(self) -> Passage | None:
+        """The bytes themselves; None for the reply of another node, which comes in chunks."""
+        return self._passage
 
-    def with_reader(self, read: ReadBytes) -> Self:
-        """The same head, with what gives the next bytes."""
-        head = self.model_copy()
-        head._read = read
-        return head
+    def followed_by(self, passage: Passage) -> Self:
+        """The same head, from now on with the bytes that follow it."""
+        self._passage = passage
+        return self
 
 
 class ForwardChunk(Contract):

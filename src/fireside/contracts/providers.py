@@ -20,6 +20,8 @@ from fireside.core.ids import UserId
 ProviderKind = Literal[
     "openai", "azure", "gemini", "anthropic", "ollama", "groq", "mistral", "vllm", "llama-server", "compatible"
 ]
+ProviderState = Literal["closed", "half_open", "open", "off"]
+"""How one node finds a provider, from the best to the worst: the state of its breaker, `off` if it cannot be asked."""
 PROVIDER_NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,49}$"
 PRESET_URLS: Mapping[ProviderKind, str] = {
     "openai": "https://api.openai.com",
@@ -91,14 +93,14 @@ class ProviderRef(Contract):
 class ProviderHealth(Contract):
     """How a provider does, as one node has seen it since it knows the provider.
 
-    `state`: of its breaker; `off` when it is turned off. `wait_s`: for how long it is not asked. `resting`: models that
+    `wait_s`: for how long it is not asked. `resting`: models that
     are left alone because of its rate limit, with the seconds left. `first_word_ms` and `tokens_per_s` are averages in
     which later answers count more.
     """
 
     name: str
     node_id: str
-    state: Literal["closed", "half_open", "open", "off"]
+    state: ProviderState
     wait_s: float | None = None
     resting: dict[str, float] = Field(default_factory=dict)
     running: int = 0
@@ -113,18 +115,24 @@ class ProviderHealth(Contract):
 
 
 class ProviderView(ProviderFacts):
-    """A provider as administrators see it. `fixed`: it stands in the settings, and is changed there."""
+    """A provider as administrators see it.
+
+    `fixed`: it stands in the settings, and is changed there. `health`: as each node that asks it finds it; `state`: the
+    worst of these, None where no node tells.
+    """
 
     fixed: bool = False
     has_key: bool = False
     key_end: str = ""
     health: tuple[ProviderHealth, ...] = ()
+    state: ProviderState | None = None
 
 
 class Providers(Contract):
-    """All providers, in order of name."""
+    """All providers, in order of name. `silent`: nodes that ask providers too, and did not tell how they find them."""
 
     items: tuple[ProviderView, ...]
+    silent: tuple[str, ...] = ()
 
 
 class NodeProviders(Contract):
@@ -202,6 +210,6 @@ REMOVE = Action("explore.remove_provider", ProviderRef, Nothing, access=ADMIN_WR
 TEST = Action("explore.test_provider", SetProvider, ProviderTrial, access=ADMIN_WRITE)
 ROLES = Action("explore.roles", Nothing, RoleChains, access=ADMIN_READ, idempotent=True)
 SET_ROLES = Action("explore.set_roles", RoleChains, RoleChains, access=ADMIN_WRITE)
-NODE = Action("inference.providers", Nothing, NodeProviders, access=INTERNAL, idempotent=True)
+NODE = Action("inference.providers", Nothing, NodeProviders, access=INTERNAL, idempotent=True, timeout_s=3.0)
 TRY = Action("inference.try_provider", ServedProvider, ProviderTrial, access=INTERNAL, idempotent=True)
 """Ask a provider for its models, and say in words what is wrong."""

@@ -4,6 +4,7 @@ The wire format is OpenAI's chat completions API with server-sent events, as lla
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
@@ -55,6 +56,16 @@ class ChunkCutter:
 def json_object(value: Any) -> dict[str, Any]:
     """The value when it is an object, else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def tokens_of_prompts(told: Sequence[int], *, answers: int) -> int:
+    """How long the prompts of a request are together, where each answer tells of its own prompt.
+
+    Args:
+        told: By each answer that has ended, at least one.
+        answers: To each prompt, which share it.
+    """
+    return max(*told, round(sum(told) / max(1, answers)), 0)
 
 
 def first_choice(body: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 from uuid import UUID
 
-from fireside.core.errors import ConflictError
+from fireside.core.errors import ConflictError, ForbiddenError
 from fireside.core.identity import Identity
 from fireside.core.ids import ConversationId, MessageId, UserId
 from fireside.ports.conversation_records import (
@@ -29,6 +29,12 @@ class DuplicateIdError(ConflictError):
     """There is one with this id already."""
 
     code = "duplicate_id"
+
+
+class OwnerErasedError(ForbiddenError):
+    """The account is gone, and nothing more is kept for it."""
+
+    code = "owner_erased"
 
 
 class Cause(Protocol):
@@ -124,6 +130,7 @@ class ConversationWork(ConversationReads, Protocol):
 
         Raises:
             DuplicateIdError: The id is taken.
+            OwnerErasedError: Its owner was refused.
         """
         ...
 
@@ -155,7 +162,7 @@ class ConversationWork(ConversationReads, Protocol):
         ...
 
     async def renew_leases(self, message_ids: Sequence[MessageId], until: datetime) -> set[MessageId]:
-        """Show signs of life for answers; returns those that someone wished to stop."""
+        """Show signs of life for answers; returns those to be ended: someone wished so, or they are gone."""
         ...
 
     async def wish_stop(self, message_id: MessageId) -> None:
@@ -184,6 +191,18 @@ class ConversationWork(ConversationReads, Protocol):
 
     async def erase_conversation(self, conversation_id: ConversationId) -> None:
         """Remove a conversation and everything in it."""
+        ...
+
+    async def refuse_owner(self, owner_id: UserId) -> None:
+        """Let this owner begin no conversation from now on. Doing it again changes nothing."""
+        ...
+
+    async def erase_some_of(self, owner_id: UserId, *, limit: int) -> list[ConversationId]:
+        """Remove conversations of this owner, deleted ones too, and everything in them.
+
+        Returns:
+            Those removed, at most `limit`. Fewer mean that none is left.
+        """
         ...
 
     def emit(self, fact: Fact) -> None:

@@ -4,10 +4,13 @@ Above: the inference service, which knows chains, roles and access. Below: one a
 addressed with the model's own name on that server; renaming and fallback are not its business.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+Heard = Callable[[bytes], None]
+"""Is told of bytes of an answer that come before it is passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,43 @@ class Completed:
     cached_tokens: int = 0
 
 
+WriteBytes = Callable[[bytes], Awaitable[None]]
+"""Begins to write bytes; what it gives back is to be awaited before it is called again."""
+
+
 @dataclass(slots=True)  # not frozen: some are made for each request, and frozen ones take three times as long to make
 class RawReply:
     """A server's reply as bytes: head at once, `chunks` as the network delivers them.
 
-    `retry_after`: the header of that name, when it came.
+    Attributes:
+        retry_after: The header of that name, when it came.
+        pour: Has chunks written in the moment in which they come, where the adapter can: see `pipe`.
     """
 
     status: int
     media_type: str
     chunks: AsyncIterator[bytes]
     retry_after: str | None = None
+    pour: Callable[[WriteBytes], Awaitable[None]] | None = None
 
     @property
     def is_stream(self) -> bool:
         """Whether it comes as server-sent events."""
         return self.media_type.startswith("text/event-stream")
+
+    def pipe(self, write: WriteBytes) -> Awaitable[None]:
+        """Have every chunk written that is still to come, as it comes; the next waits until the one before is written.
+
+        A chunk may be written before the task that waits here has its turn, as `fireside.core.tasks.begun` says.
+
+        Raises:
+            FiresideError: As `chunks`.
+        """
+        return self._pipe_chunks(write) if self.pour is None else self.pour(write)
+
+    async def _pipe_chunks(self, write: WriteBytes) -> None:
+        async for chunk in self.chunks:
+            await write(chunk)
 
 
 class LanguageModelServer(Protocol):
@@ -80,12 +104,13 @@ class LanguageModelServer(Protocol):
         """
         ...
 
-    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
+    def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AbstractAsyncContextManager[RawReply]:
         """Pass a request of the OpenAI dialect through as bytes; leaving the context stops the server's work.
 
         Args:
             path: `/v1/chat/completions` and the like.
             body: JSON, sent as it is.
+            heard: Is told of the stream of an answer that comes as one and is passed on in one piece.
 
         Raises:
             UnavailableError: The server cannot be reached.

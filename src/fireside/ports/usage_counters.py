@@ -78,7 +78,7 @@ class UsageCounters(Protocol):
         ...
 
     async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
-        """Make a counter known, with what was used so far, for a time; one that is known stays as it is.
+        """Make a counter known, with what was used so far, for a time; one that is known counts no less from then on.
 
         Args:
             key: Names it.

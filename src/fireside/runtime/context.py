@@ -4,12 +4,14 @@ A context is never changed; calls, identities and deadlines that differ make a n
 is carried out: the node that stands behind it does.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Collection, Coroutine
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from fireside.contracts.base import Action, RequestT, ResponseT, Signal, StreamAction
 from fireside.core.clock import Clock
+from fireside.core.errors import FiresideError
 from fireside.core.identity import Identity, service_identity
 
 AnyAction = Action[Any, Any] | StreamAction[Any, Any]
@@ -27,6 +29,16 @@ class Dispatcher(Protocol):
         self, context: "Context", action: Action[Any, Any], request: Any, *, timeout_s: float | None
     ) -> Coroutine[Any, Any, Any]:
         """Call an action, wherever it is offered."""
+        ...
+
+    def offering(self, action: str) -> Sequence[str]:
+        """The nodes that offer an action, this one first."""
+        ...
+
+    async def ask(
+        self, node_id: str, action: Action[Any, ResponseT], request: Any, *, context: "Context | None"
+    ) -> ResponseT:
+        """Call an action of one certain node."""
         ...
 
     def dispatch_stream(
@@ -97,6 +109,25 @@ class Context:
             DeadlineExceededError: The answer did not come in time.
         """
         return self.dispatcher.dispatch(self, action, request, timeout_s=timeout_s)
+
+    async def call_each(
+        self, action: Action[RequestT, ResponseT], request: RequestT
+    ) -> dict[str, ResponseT | FiresideError]:
+        """Call an action on every node that offers it, on all at once.
+
+        Returns:
+            What each answered, or the error that it failed with, by the node's id; this node first.
+        """
+        nodes = self.dispatcher.offering(action.name)
+        return dict(
+            zip(nodes, await asyncio.gather(*(self._ask(node, action, request) for node in nodes)), strict=True)
+        )
+
+    async def _ask(self, node_id: str, action: Action[Any, ResponseT], request: Any) -> ResponseT | FiresideError:
+        try:
+            return await self.dispatcher.ask(node_id, action, request, context=self)
+        except FiresideError as error:
+            return error
 
     def stream(
         self, action: StreamAction[RequestT, ResponseT], request: RequestT, *, timeout_s: float | None = None

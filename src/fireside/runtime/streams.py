@@ -11,6 +11,7 @@ import orjson
 
 from fireside.contracts.answer import Failed, Token
 from fireside.contracts.conversation import NumberedEvent
+from fireside.core.tasks import end
 
 StreamFormat = Literal["sse", "ndjson"]
 Format = Literal["json"] | StreamFormat
@@ -111,8 +112,7 @@ async def with_keep_alive(chunks: AsyncIterator[bytes], *, every_s: float, keep_
                 await reading
                 return
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await end(reading)
 
 
 class _ReadAhead:

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from fireside.core.errors import FiresideError
-from fireside.ports.language_model import Completed, Prompt, PromptMessage, RawReply, TextDelta
+from fireside.ports.language_model import Completed, Heard, Prompt, PromptMessage, RawReply, TextDelta
 
 Script = Callable[[Prompt], Sequence[str]]
 
@@ -63,8 +63,9 @@ class ScriptedModel:
         yield Completed("stop", prompt_tokens=asked, completion_tokens=len(pieces))
 
     @asynccontextmanager
-    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+    async def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AsyncGenerator[RawReply, None]:
         """Reply with the path and the body as they came."""
+        del heard
 
         async def chunks() -> AsyncIterator[bytes]:
             yield path.encode() + b" "

@@ -14,6 +14,7 @@ from fireside.core.identity import user_identity
 from fireside.core.ids import ConversationId, new_id
 from fireside.ports.conversation_records import ConversationFilter
 from fireside.ports.separate_conversation_store import ConversationStoreUnavailableError
+from fireside.testing.conformance.conversation_erasing import ConversationErasingConformance
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (
     ME,
@@ -37,7 +38,9 @@ async def mongodb_store(mongodb_url: str) -> AsyncIterator[MongoConversationStor
 
 
 @pytest.mark.requirement("D4")
-class TestMongoConversationStore(ConversationStoreConformance, ConversationSearchConformance):
+class TestMongoConversationStore(
+    ConversationStoreConformance, ConversationSearchConformance, ConversationErasingConformance
+):
     @pytest.fixture
     def store(self, mongodb_store: MongoConversationStore) -> MongoConversationStore:
         return mongodb_store

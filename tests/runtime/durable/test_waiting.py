@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 
 from fireside.core.errors import InvalidInputError
+from fireside.runtime.durable import Database
 from fireside.runtime.durable.backoff import retry_delay_s
 from fireside.runtime.durable.error_facts import error_facts
 from fireside.runtime.durable.wakeups import Wakeups, wait_at_most
@@ -60,3 +61,10 @@ def test_of_foreign_errors_only_the_type_is_kept() -> None:
     assert error_facts(TimeoutError("secret"))["message"] == "TimeoutError; the log has the cause"
     assert error_facts(TimeoutError(), timeout_s=2.5)["message"] == "not done after 2.5 s"
     assert error_facts(InvalidInputError("too long", limit=3))["details"] == {"limit": 3}
+
+
+@pytest.mark.parametrize(("url", "expected"), [("sqlite:///notes.sqlite", 30.0), ("postgresql://me@db/notes", 2.0)])
+def test_work_that_nothing_tells_of_is_looked_for_where_other_nodes_may_have_left_some(
+    url: str, expected: float
+) -> None:
+    assert Database(url, service="notes").look_again_s == expected

@@ -39,6 +39,7 @@ def test_settings_that_were_handed_out_say_what_holds_when_they_are_read(monkeyp
     book.listen(BookedSettings, lambda changed: heard.append(changed.limit))
 
     assert (shown(book, LIMIT), shown(book, WAIT)) == ((5, "environment"), (1.0, "default"))
+    assert (settings.limit, settings.wait_s) == (5, 1.0)
     book.take(1, {LIMIT: 7})
 
     assert (settings.limit, settings.wait_s, heard) == (7, 1.0, [7])

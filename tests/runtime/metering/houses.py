@@ -1,5 +1,6 @@
 """Nodes with a meter, the usage service and a scripted model, for tests."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from fireside.contracts.inference import CHAT, Chat, ChatEnd, ChatMessage
 from fireside.contracts.permissions import PERMISSIONS
 from fireside.core.identity import Identity, user_identity
 from fireside.core.ids import ApiKeyId, UserId, new_id
+from fireside.ports.language_model import LanguageModelServer
 from fireside.ports.usage_counters import UsageCounters
 from fireside.runtime.durable import Database
 from fireside.runtime.mesh import Node
@@ -67,6 +69,13 @@ class MeteredHouse:
         assert isinstance(items[-1], ChatEnd)
         return items[-1].usage
 
+    async def own_after(self, requests: int) -> usage.OwnUsage:
+        """What was used when so many requests have been counted."""
+        async with asyncio.timeout(10):
+            while (own := await self.own()).total.requests < requests:
+                await asyncio.sleep(0.01)
+        return own
+
     async def own(self, who: Identity | None = None, **query: Any) -> usage.OwnUsage:
         asking = self.node.context(identity=who or self.me)
         return await asking.call(usage.OWN, usage.UsageQuery(**query))
@@ -88,15 +97,16 @@ async def metered_house(
     *limits: Limit,
     clock: ManualClock | None = None,
     me: Identity | None = None,
+    server: LanguageModelServer | None = None,
     **settings: Any,
 ) -> AsyncGenerator[MeteredHouse]:
-    """A node over a database of the usage service."""
+    """A node over a database of the usage service; `server` has the model instead of a scripted one."""
     clock = clock or ManualClock()
     model = ScriptedModel()
     database = Database(url, service="usage", migrations=MIGRATIONS, stream=OutboxEventStream(), settings=QUICK)
     changing: Any = ChangingSettings(MeteringSettings(limits=limits, **settings))
     meter = Meter(settings=changing, counters=counters, clock=clock)
-    inference = InferenceService(catalogue=Catalogue((served("small", model),)), room=room(), meter=meter)
+    inference = InferenceService(catalogue=Catalogue((served("small", server or model),)), room=room(), meter=meter)
     async with local_node(meter, UsageService(database=database, meter=meter, clock=clock), inference) as node:
         yield MeteredHouse(node, meter, model, clock, changing, me or person())
     await counters.aclose()

@@ -1,7 +1,7 @@
 """Whatever calls do at once, limits hold and what is counted equals what is stored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,10 +30,13 @@ class Stored(Service):
 
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     @action(RECORD)
     async def record(self, _context: Context, request: RecordUsage) -> Nothing:
         self._look_alive()
+        if self.meanwhile is not None:
+            await self.meanwhile()
         self.rows.extend(request.rows)
         return Nothing()
 
@@ -115,6 +118,19 @@ async def used_once(node: Node, meter: Meter) -> bool:
     return await call(meter, node.context(identity=person()), 1, 1, 1, 0)
 
 
+async def test_what_is_used_while_others_is_stored_waits_for_the_next_time(stored: Stored) -> None:
+    meter = metered()
+    async with local_node(meter, stored) as node:
+        stored.meanwhile = lambda: used_once(node, meter)
+        await used_once(node, meter)
+        await asyncio.wait_for(meter.write(), 5)
+        assert len(stored.rows) == 1
+
+        stored.meanwhile = None
+        await meter.write()
+        assert len(stored.rows) == 2
+
+
 async def test_without_limits_nobody_waits_for_anything() -> None:
     meter = metered()
     async with local_node(meter, Stored()) as node:
@@ -189,3 +205,17 @@ async def test_counters_that_are_lost_begin_anew_from_what_is_stored(stored: Sto
         assert await used_once(node, meter)
         await counters.aclose()
         assert not await used_once(node, meter)
+
+
+async def test_a_node_that_starts_while_what_is_stored_cannot_be_asked_goes_on_with_counters_that_are_known(
+    stored: Stored,
+) -> None:
+    counters, for_all = MemoryUsageCounters(ManualClock()), limit("all", 2, unit="requests")
+    before, after = metered(for_all, counters=counters), metered(for_all, counters=counters)
+    async with local_node(before, stored) as node:
+        assert await used_once(node, before)
+    away = Stored()
+    away.away = True
+    async with local_node(after, away) as node:
+        assert await used_once(node, after)
+        assert not await used_once(node, after)

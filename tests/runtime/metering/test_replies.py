@@ -1,5 +1,7 @@
 """The usage in replies that pass by as bytes."""
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -51,12 +53,83 @@ def test_timings_tell_where_usage_was_not_asked_for() -> None:
     assert read(chunk(choices=[{"index": 0}]) + last).usage() == USAGE
 
 
+def said(index: int, **facts: object) -> bytes:
+    return chunk(choices=[{"index": index, "delta": {"content": "a"}, "finish_reason": None}], **facts)
+
+
+def timings(prompt: int, predicted: int) -> dict[str, int]:
+    return {"cache_n": 3, "prompt_n": prompt - 3, "predicted_n": predicted}
+
+
+def ended(index: int, *, prompt: int, predicted: int, with_usage: bool = False) -> bytes:
+    """How llama.cpp ends a choice."""
+    last: dict[str, object] = {"timings": timings(prompt, predicted)}
+    end: list[dict[str, Any]] = [{"index": index, "delta": {}, "finish_reason": "stop"}]
+    if not with_usage:
+        return chunk(choices=end, **last)
+    counts = {"prompt_tokens": prompt, "completion_tokens": predicted, "prompt_tokens_details": {"cached_tokens": 3}}
+    return chunk(choices=end) + chunk(choices=[], usage=counts, **last)
+
+
+@pytest.mark.parametrize("with_usage", [False, True])
+@given(words=st.lists(st.integers(0, 90), min_size=1, max_size=4), cut=st.integers(1, 9000))
+def test_choices_of_llama_cpp_each_tell_their_own_tokens_and_share_the_prompt(
+    words: list[int], cut: int, with_usage: bool
+) -> None:
+    body = b"".join(
+        said(index) * count + ended(index, prompt=9, predicted=count, with_usage=with_usage)
+        for index, count in enumerate(words)
+    )
+    found = read(body + b"data: [DONE]\n\n", cut=cut).usage(lambda: len(words))
+
+    completion = sum(words)
+    assert found == Usage(prompt_tokens=9, completion_tokens=completion, total_tokens=9 + completion, cached_tokens=3)
+
+
+def test_prompts_that_are_sent_together_count_each() -> None:
+    ends = [ended(0, prompt=9, predicted=2), ended(1, prompt=9, predicted=2), ended(2, prompt=5, predicted=2)]
+    body = b"".join([*ends, ended(3, prompt=5, predicted=2), b"data: [DONE]\n\n"])
+
+    found = read(body).usage(lambda: 2)
+
+    assert found is not None
+    assert (found.prompt_tokens, found.completion_tokens) == (14, 8)
+
+
+def test_timings_that_come_with_every_word_are_no_end_of_a_choice() -> None:
+    body = said(0, timings=timings(9, 1)) + said(0, timings=timings(9, 2)) + ended(0, prompt=9, predicted=2)
+
+    found = read(body + b"data: [DONE]\n\n").usage()
+
+    assert found is not None
+    assert (found.prompt_tokens, found.completion_tokens) == (9, 2)
+
+
+def test_a_choice_that_is_left_in_the_middle_counts_as_far_as_it_came() -> None:
+    first = (
+        chunk(choices=[{"index": 0, "delta": {"role": "assistant"}}]) + said(0) * 4 + ended(0, prompt=9, predicted=4)
+    )
+    body = said(1) * 30 + first + said(1) * 30
+
+    found = read(body).usage(lambda: 2)
+
+    assert found is not None
+    assert found.prompt_tokens == 9
+    assert 60 <= found.completion_tokens <= 65
+
+
 @pytest.mark.parametrize("end", [b"", b'data: {"usage": {"prompt_tokens": 1', b'data: {"usage": [1]}'])
 def test_a_stream_that_tells_nothing_is_counted_by_its_events(end: bytes) -> None:
     reader = read(chunk(choices=[1]) * 20 + end)
 
     assert reader.usage() is None
     assert reader.completion_tokens in {20, 21}
+
+
+def test_every_choice_of_an_event_counts() -> None:
+    both = [{"index": index, "delta": {"content": "a"}, "finish_reason": None} for index in range(2)]
+
+    assert read(chunk(choices=both) * 300).completion_tokens == 600
 
 
 @given(events=st.integers(1, 400), size=st.integers(0, 300), cut=st.integers(1, 9000))

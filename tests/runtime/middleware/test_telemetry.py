@@ -60,16 +60,21 @@ class Lines:
         return [event for event in events if event["logger"] != "asyncio"]
 
 
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    root = logging.getLogger()
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
-    lines = Lines()
-    configure_logging(LoggingSettings(level="debug", format="json"), stream=lines.stream)
-    yield lines
+    yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    lines = Lines()
+    configure_logging(LoggingSettings(level="debug", format="json"), stream=lines.stream)
+    return lines
 
 
 class TestMetrics:
@@ -227,9 +232,6 @@ class TestLogs:
             raise ValueError(len(secret))
         except ValueError:
             structlog.stdlib.get_logger("tests").exception("it_broke")
-        finally:
-            structlog.reset_defaults()
-            logging.getLogger().handlers.clear()
 
         assert "it_broke" in stream.getvalue()
         assert "the text of a message" not in stream.getvalue().replace('secret = "the text of a message"', "")
@@ -239,8 +241,6 @@ class TestLogs:
         configure_logging(LoggingSettings(level="warning", format="json"), stream=stream)
         structlog.stdlib.get_logger("tests").info("quiet")
         structlog.stdlib.get_logger("tests").warning("loud")
-        structlog.reset_defaults()
-        logging.getLogger().handlers.clear()
 
         assert "quiet" not in stream.getvalue()
         assert "loud" in stream.getvalue()

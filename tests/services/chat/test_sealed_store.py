@@ -13,6 +13,7 @@ from fireside.ports.secret_box import SecretUnreadableError
 from fireside.runtime.durable import Database, event_log
 from fireside.services.chat.repository.store import SqlConversationStore
 from fireside.services.chat.sealed_store import RecordSeals, SealedConversationStore
+from fireside.testing.conformance.conversation_erasing import ConversationErasingConformance
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (
     ConversationStoreConformance,
@@ -38,7 +39,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-class TestSealedConversationStore(ConversationStoreConformance, ConversationSearchConformance):
+class TestSealedConversationStore(
+    ConversationStoreConformance, ConversationSearchConformance, ConversationErasingConformance
+):
     @pytest.fixture
     def store(self, database: Database) -> SealedConversationStore:
         return SealedConversationStore(SqlConversationStore(database), BOX)

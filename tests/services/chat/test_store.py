@@ -14,6 +14,7 @@ from fireside.core.ids import MessageId, new_id
 from fireside.runtime.durable import Database, event_log
 from fireside.services.chat.repository.store import SqlConversationStore
 from fireside.services.chat.tables import metadata
+from fireside.testing.conformance.conversation_erasing import ConversationErasingConformance
 from fireside.testing.conformance.conversation_search import ConversationSearchConformance
 from fireside.testing.conformance.conversation_store import (
     ME,
@@ -38,7 +39,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-class TestSqlConversationStore(ConversationStoreConformance, ConversationSearchConformance):
+class TestSqlConversationStore(
+    ConversationStoreConformance, ConversationSearchConformance, ConversationErasingConformance
+):
     @pytest.fixture
     def store(self, database: Database) -> SqlConversationStore:
         return SqlConversationStore(database)

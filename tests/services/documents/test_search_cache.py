@@ -10,6 +10,7 @@ from fireside.adapters.cache.memory import MemoryCache
 from fireside.adapters.model_engine.notes_file import NotesFile
 from fireside.contracts import collections
 from fireside.contracts.auth_facts import UserDeleted
+from fireside.contracts.conversation import OwnerErased
 from fireside.runtime.caching import Cache
 from fireside.runtime.metrics import Metrics
 from fireside.services.documents.settings import DocumentsSettings
@@ -196,13 +197,31 @@ async def test_searches_in_a_generation_that_is_gone_are_made_no_more_and_keep_n
     assert made(knowledge) == ["days of leave", "thirty", "flushed", "thirty", "flushed"]
 
 
-async def test_searches_of_a_user_whose_account_is_gone_are_remembered_no_more(
-    knowledge: Knowledge, store: MemoryCache
-) -> None:
+async def search_twice_each(knowledge: Knowledge) -> None:
     await knowledge.ingest(knowledge.editor, {"leave.md": LEAVE})
     for who in (knowledge.user, knowledge.editor):
         for _ in range(2):
             await knowledge.search(who, f"days of leave of {'a user' if who is knowledge.user else 'an editor'}")
+
+
+@pytest.mark.requirement("D9")
+async def test_searches_of_a_user_whose_account_is_gone_are_remembered_by_no_node(
+    knowledge: Knowledge, store: MemoryCache
+) -> None:
+    await search_twice_each(knowledge)
+    await knowledge.node.context().broadcast(OwnerErased(owner_id=knowledge.user.identity.require_user()))
+    knowledge.vectors.searches.clear()
+
+    await store.clear()
+
+    await eventually(lambda: len(made(knowledge)) > 0)
+    assert made(knowledge) == ["days of leave of an editor"]
+
+
+async def test_searches_of_a_user_whose_account_is_gone_are_remembered_no_more(
+    knowledge: Knowledge, store: MemoryCache
+) -> None:
+    await search_twice_each(knowledge)
     await knowledge.ingest(knowledge.user, {"mine.md": MORE}, collection="personal")
     async with knowledge.service.database.transaction() as unit:
         unit.emit(UserDeleted(user_id=knowledge.user.identity.require_user()))

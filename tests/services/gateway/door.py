@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 from fastapi import Depends, FastAPI, Request, WebSocket, WebSocketDisconnect
-from fastapi.responses import StreamingResponse
-from starlette.types import ASGIApp, Message
+from fastapi.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fireside.adapters.rate_windows.memory import MemoryRateWindows
 from fireside.contracts.base import PUBLIC
 from fireside.contracts.permissions import ADMIN_READ, route_access
+from fireside.core.tasks import begun
 from fireside.ports.rate_windows import RateWindows
 from fireside.runtime.durable import Database
 from fireside.services.auth.routes import routes
@@ -157,6 +158,30 @@ async def stream(request: Request) -> StreamingResponse:
     return StreamingResponse(pieces())
 
 
+class Poured(Response):
+    """Pieces that are sent in callbacks of the event loop, in no task, as those of a model's server are."""
+
+    def __init__(self, more: "asyncio.Queue[str]") -> None:
+        self._more, self.background = more, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        await send({"type": "http.response.start", "status": 200})
+        text = "begun;"
+        while text != "end":
+            message = {"type": "http.response.body", "body": text.encode(), "more_body": True}
+            sent = loop.create_future()
+            loop.call_soon(lambda sent=sent, message=message: sent.set_result(begun(send(message))))
+            if (rest := await sent) is not None:
+                await rest
+            text = await self._more.get()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def poured(request: Request) -> Poured:
+    return Poured(request.app.state.door.more)
+
+
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
     try:
@@ -180,6 +205,7 @@ def make_app() -> FastAPI:
     app.add_api_route("/api/v1/documents", length, methods=["POST"], **everyone)
     app.add_api_route("/broken", broken, **everyone)
     app.add_api_route("/stream", stream, **everyone)
+    app.add_api_route("/poured", poured, **everyone)
     app.add_api_websocket_route("/echo", echo)
     return app
 

@@ -1,13 +1,14 @@
 """The gateway's application on a node with services that say what a test wants; whoever asks has the roles it wants."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fireside.contracts import chat, embeddings, inference
@@ -54,25 +55,46 @@ def a_probe() -> Probes:
     return Probes(health=all_well, metrics=lambda: b"# TYPE a counter\n")
 
 
+@cache
+def pageless_app() -> FastAPI:
+    """An application that tests use after one another: it keeps nothing, and making it takes longer than they do."""
+    return create_app(routers=(), probes=a_probe(), page=Page(Path(__file__).parent))
+
+
 @asynccontextmanager
 async def gateway(
     *services: Service,
-    page: Path,
+    page: Path | None = None,
     files: tuple[str, ...] = (),
     identity: Identity | None = None,
     routers: tuple[APIRouter, ...] = (),
     probes: Probes | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """A client of the application over these services."""
+    """A client of the application over these services; with no folder of the page, of the one that tests share."""
     async with local_node(*services) as node:
-        app = create_app(
-            routers=routers,
-            probes=probes or a_probe(),
-            page=Page(page, (Entry("index.html", ("/", "/documents/{document_id}"), POLICY),), files),
-        )
+        if page is None:
+            assert (files, routers, probes) == ((), (), None), "for these, say where the page is"
+            app = pageless_app()
+        else:
+            entries = (Entry("index.html", ("/", "/documents/{document_id}"), POLICY),)
+            app = create_app(routers=routers, probes=probes or a_probe(), page=Page(page, entries, files))
         transport = httpx.ASGITransport(AsSomeone(app, node, identity or person()))
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             yield client
+
+
+class FakePassage:
+    """Pieces that are all there."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
+
+    async def pipe(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        for piece in self._pieces:
+            await write(piece)
 
 
 class FakeInference(Service):
@@ -107,12 +129,8 @@ class FakeInference(Service):
     ) -> AsyncIterator[inference.ForwardHead | inference.ForwardChunk]:
         self.asked.append(request)
         pieces = iter(self.reply)
-
-        async def read() -> bytes:
-            return next(pieces, b"")
-
         if self.head is not None:
-            yield self.head if self.elsewhere else self.head.with_reader(read)
+            yield self.head if self.elsewhere else self.head.followed_by(FakePassage(pieces))
         for piece in pieces:
             yield inference.ForwardChunk(data=piece)
         if self.fails is not None:

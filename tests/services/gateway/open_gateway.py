@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import UUID
 
 import aiohttp
@@ -15,9 +14,8 @@ from fireside.contracts.permissions import ROLES
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId
 from fireside.runtime.mesh import Node, Service
-from fireside.services.gateway.app import Page, create_app
 from fireside.testing.mesh import local_node
-from tests.services.gateway.gateway_house import USER_ID, AsSomeone, a_probe
+from tests.services.gateway.gateway_house import USER_ID, AsSomeone, pageless_app
 
 USER_HEADER = "x-test-user"
 
@@ -36,10 +34,10 @@ class AsTheHeaderSays:
 
 
 @asynccontextmanager
-async def open_gateway(*services: Service, page: Path) -> AsyncGenerator[aiohttp.ClientSession, None]:
+async def open_gateway(*services: Service) -> AsyncGenerator[aiohttp.ClientSession, None]:
     """A client of it."""
     async with local_node(*services) as node:
-        app = create_app(routers=(), probes=a_probe(), page=Page(page))
+        app = pageless_app()
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(16)

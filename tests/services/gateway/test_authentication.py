@@ -1,8 +1,11 @@
 import asyncio
+from typing import Any
 
 import pytest
 
+from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
+from fireside.services.gateway.identities import Known
 from tests.services.auth.house import ADMIN_EMAIL
 from tests.services.gateway.door import Door, Reply, open_door
 
@@ -216,9 +219,22 @@ async def test_an_expired_token_sent_along_by_habit_does_not_keep_anybody_from_s
     assert reply.status_code == 200
 
 
-async def test_a_long_reply_ends_when_its_reader_is_signed_out(door: Door) -> None:
+LONG_REPLIES = pytest.mark.parametrize("path", ["/stream", "/poured"], ids=["in a task", "in no task"])
+
+
+@LONG_REPLIES
+async def test_a_long_reply_ends_when_its_reader_is_signed_out(
+    door: Door, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bearer = await door.bearer()
-    async with Reply(door.app, "/stream", bearer) as reply:
+    identify, looked = door.authenticator.identify, list[asyncio.Task[Any] | None]()
+
+    async def noting(context: Context, credential: str) -> Known:
+        looked.append(asyncio.current_task())
+        return await identify(context, credential)
+
+    monkeypatch.setattr(door.authenticator, "identify", noting)
+    async with Reply(door.app, path, bearer) as reply:
         assert (await reply.next())["status"] == 200
         assert (await reply.next())["body"] == b"begun;"
         door.more.put_nowait("one;")
@@ -231,11 +247,14 @@ async def test_a_long_reply_ends_when_its_reader_is_signed_out(door: Door) -> No
             await asyncio.wait([reply.running])
 
         assert reply._messages.empty()
+    assert len(looked) > 1
+    assert None not in looked  # a call has a deadline, which needs a task
 
 
-async def test_a_long_reply_goes_on_when_something_harmless_about_its_reader_changes(door: Door) -> None:
+@LONG_REPLIES
+async def test_a_long_reply_goes_on_when_something_harmless_about_its_reader_changes(door: Door, path: str) -> None:
     bearer = await door.bearer()
-    async with Reply(door.app, "/stream", bearer) as reply:
+    async with Reply(door.app, path, bearer) as reply:
         for _ in range(2):
             await reply.next()
         await door.client.patch("/api/v1/auth/me", json={"name": "Another name"}, headers=bearer)

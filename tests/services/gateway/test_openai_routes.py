@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -38,9 +37,9 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house() -> AsyncIterator[House]:
     house = House()
-    async with gateway(house.inference, house.chat, FakeEmbeddings(), page=tmp_path) as house.client:
+    async with gateway(house.inference, house.chat, FakeEmbeddings()) as house.client:
         yield house
 
 
@@ -58,8 +57,8 @@ async def test_an_unknown_model_is_not_found_in_openais_shape(house: House) -> N
     assert "nowhere" in reply.json()["error"]["message"]
 
 
-async def test_the_pipeline_is_listed_when_nothing_else_is_there(tmp_path: Path) -> None:
-    async with gateway(FakeChat(), page=tmp_path) as client:
+async def test_the_pipeline_is_listed_when_nothing_else_is_there() -> None:
+    async with gateway(FakeChat()) as client:
         listed = (await client.get("/v1/models")).json()
 
     assert [model["id"] for model in listed["data"]] == ["fireside"]
@@ -230,9 +229,9 @@ async def test_a_wrong_request_is_the_clients_error_in_openais_shape(house: Hous
     assert reply.json()["error"]["type"] == "invalid_request_error"
 
 
-async def test_who_may_not_use_models_is_refused(tmp_path: Path) -> None:
+async def test_who_may_not_use_models_is_refused() -> None:
     bystander = user_identity(USER_ID, roles=[], permissions=[])
-    async with gateway(FakeInference(), page=tmp_path, identity=bystander) as client:
+    async with gateway(FakeInference(), identity=bystander) as client:
         reply = await client.get("/v1/models")
 
     assert reply.status_code == 403

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -61,7 +60,7 @@ class Way:
 
 
 @pytest.fixture
-async def way(tmp_path: Path) -> AsyncIterator[Way]:
+async def way() -> AsyncIterator[Way]:
     async with running_upstream() as upstream:
 
         async def locate() -> Endpoint:
@@ -77,7 +76,7 @@ async def way(tmp_path: Path) -> AsyncIterator[Way]:
             context_tokens=8,
         )
         inference = InferenceService(catalogue=Catalogue((model,)), room=room())
-        async with open_gateway(inference, page=tmp_path) as client:
+        async with open_gateway(inference) as client:
             yield Way(client, upstream, queue)
 
 

@@ -48,8 +48,8 @@ async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
     assert reply.content == b"# TYPE fireside_calls counter\n"
 
 
-async def test_administrators_see_the_nodes_and_their_services(tmp_path: Path) -> None:
-    async with gateway(FakeInference(), page=tmp_path, identity=person("admin")) as client:
+async def test_administrators_see_the_nodes_and_their_services() -> None:
+    async with gateway(FakeInference(), identity=person("admin")) as client:
         reply = await client.get("/api/v1/nodes")
 
     (node,) = reply.json()["items"]
@@ -58,6 +58,6 @@ async def test_administrators_see_the_nodes_and_their_services(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("role", "status"), [("user", 403), (None, 401)])
-async def test_others_do_not(tmp_path: Path, role: str | None, status: int) -> None:
-    async with gateway(page=tmp_path, identity=person(role) if role else ANONYMOUS) as client:
+async def test_others_do_not(role: str | None, status: int) -> None:
+    async with gateway(identity=person(role) if role else ANONYMOUS) as client:
         assert (await client.get("/api/v1/nodes")).status_code == status

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -68,12 +67,12 @@ class Front:
 
 
 @pytest.fixture
-async def front(tmp_path: Path) -> AsyncIterator[Front]:
+async def front() -> AsyncIterator[Front]:
     async with running_upstream() as upstream:
         failing = provider("bad", upstream.base_url, first_word_s=FIRST_WORD_S, answer_s=ANSWER_S)
         down = provider("down", "http://127.0.0.1:9", models=["down"])
         inference = inference_service(Metrics(), SystemClock())
-        async with open_gateway(Shelves(Shelf(providers=(failing, down))), inference, page=tmp_path) as client:
+        async with open_gateway(Shelves(Shelf(providers=(failing, down))), inference) as client:
             yield Front(client, upstream)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -72,9 +71,9 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house() -> AsyncIterator[House]:
     house = House()
-    async with gateway(house.inference, house.chat, page=tmp_path) as house.client:
+    async with gateway(house.inference, house.chat) as house.client:
         yield house
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -57,7 +56,7 @@ class Turns:
 
 
 @pytest.fixture
-async def turns(tmp_path: Path, places: int) -> AsyncIterator[Turns]:
+async def turns(places: int) -> AsyncIterator[Turns]:
     async with running_upstream() as upstream:
 
         async def locate() -> Endpoint:
@@ -66,7 +65,7 @@ async def turns(tmp_path: Path, places: int) -> AsyncIterator[Turns]:
         queue = FairQueue(places=places, most_waiting=100, clock=SystemClock())
         model = ServedModel("tiny", "tiny", OpenAICompatibleServer(locate), queue, "write", 4096)
         inference = InferenceService(catalogue=Catalogue((model,)), room=room())
-        async with open_gateway(inference, page=tmp_path) as client:
+        async with open_gateway(inference) as client:
             yield Turns(client, upstream, queue)
 
 

@@ -11,6 +11,7 @@ from fireside.core.clock import SystemClock
 from fireside.core.errors import UnavailableError
 from fireside.core.identity import user_identity
 from fireside.core.ids import UserId, new_id
+from fireside.ports.language_model import LanguageModelServer
 from fireside.ports.model_engine import EngineAddress, EngineStatus
 from fireside.ports.node_notes import NodeNotes
 from fireside.runtime.mesh import Context, Node, Service, action
@@ -45,7 +46,7 @@ class EngineDouble:
 
 def served(
     name: str,
-    server: ScriptedModel,
+    server: LanguageModelServer,
     *,
     upstream: str | None = None,
     engine: EngineDouble | None = None,

@@ -31,12 +31,12 @@ RESPONSES = {"store": False, "input": said({"type": "input_image", "image_url": 
 
 
 @pytest.fixture
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[httpx.AsyncClient]:
     model = served("small", ScriptedModel(), engine=EngineDouble(EngineStatus("ready")))
     service = InferenceService(catalogue=Catalogue((model,)), room=room())
     someone = user_identity(UserId(new_id()), roles=["user"], permissions=["models:use", "chat:write"])
     services = (service, FakeChat(), FakeEmbeddings())
-    async with gateway(*services, page=tmp_path_factory.mktemp("page"), identity=someone) as client:
+    async with gateway(*services, identity=someone) as client:
         yield client
 
 

@@ -45,6 +45,7 @@ _INDEXES: dict[str, list[IndexModel]] = {
     ],
     "facts": [IndexModel([("version", ASCENDING), ("_id", ASCENDING)])],
     "fact_counts": [],
+    "owners": [],
 }
 
 

@@ -41,7 +41,7 @@ GivenP = ParamSpec("GivenP")
 
 @dataclass(frozen=True)
 class Collections:
-    """The collections; `fact_counts` says how many facts of an aggregate were stated."""
+    """The collections; `fact_counts` says how many facts of an aggregate were stated, `owners` who is gone."""
 
     conversations: Collection
     messages: Collection
@@ -49,6 +49,7 @@ class Collections:
     item_words: Collection
     facts: Collection
     fact_counts: Collection
+    owners: Collection
 
     @classmethod
     def of(cls, database: AsyncDatabase[Document]) -> "Collections":

@@ -22,7 +22,7 @@ from fireside.adapters.conversation_store.mongodb_transaction import ReplayedTra
 from fireside.core.clock import Clock
 from fireside.core.ids import ConversationId, EventId, MessageId, UserId, new_id
 from fireside.ports.conversation_records import ConversationRecord, EventBatch, FeedbackRecord, MessageRecord
-from fireside.ports.conversation_store import Cause, DuplicateIdError, Fact
+from fireside.ports.conversation_store import Cause, DuplicateIdError, Fact, OwnerErasedError
 from fireside.ports.stated_fact import StatedFact
 
 
@@ -54,7 +54,16 @@ class MongoWork(MongoReads):
 
     @step
     async def add_conversation(self, conversation: ConversationRecord) -> None:
-        """See ConversationWork."""
+        """See ConversationWork; an owner who is refused meanwhile is met, because both change the owner's document."""
+        owner: Document | None = await self._in.owners.find_one_and_update(
+            {"_id": conversation.owner_id},
+            {"$inc": {"turn": 1}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+            session=self._session,
+        )
+        if (owner or {}).get("is_gone"):
+            raise OwnerErasedError
         fields = {**conversation_fields(conversation), "message_count": 0, "turn": 0}
         await self._insert_once(self._in.conversations, conversation.id, fields)
 
@@ -114,9 +123,9 @@ class MongoWork(MongoReads):
         query = {"_id": {"$in": list(message_ids)}, "state": "streaming"}
         change = {"$set": {"lease.until": stored_time(until)}}
         await self._in.messages.update_many(query, change, session=self._session)
-        wished = {"_id": {"$in": list(message_ids)}, "stop_wished": True}
-        found = await self._in.messages.find(wished, {"_id": 1}, session=self._session).to_list()
-        return {MessageId(document["_id"]) for document in found}
+        wanted = {"_id": {"$in": list(message_ids)}, "stop_wished": False}
+        found = await self._in.messages.find(wanted, {"_id": 1}, session=self._session).to_list()
+        return set(message_ids) - {MessageId(document["_id"]) for document in found}
 
     @step
     async def wish_stop(self, message_id: MessageId) -> None:
@@ -153,12 +162,21 @@ class MongoWork(MongoReads):
     @step
     async def erase_conversation(self, conversation_id: ConversationId) -> None:
         """See ConversationWork."""
-        query = {"conversation_id": conversation_id}
-        message_ids = await self._in.messages.distinct("_id", query, session=self._session)
-        await self._in.answer_events.delete_many({"message_id": {"$in": message_ids}}, session=self._session)
-        await self._in.item_words.delete_many(query, session=self._session)
-        await self._in.messages.delete_many(query, session=self._session)
-        await self._in.conversations.delete_one({"_id": conversation_id}, session=self._session)
+        await self._erase([conversation_id])
+
+    @step
+    async def refuse_owner(self, owner_id: UserId) -> None:
+        """See ConversationWork."""
+        change = {"$set": {"is_gone": True}, "$inc": {"turn": 1}}
+        await self._in.owners.update_one({"_id": owner_id}, change, upsert=True, session=self._session)
+
+    @step
+    async def erase_some_of(self, owner_id: UserId, *, limit: int) -> list[ConversationId]:
+        """See ConversationWork."""
+        found = self._in.conversations.find({"owner_id": owner_id}, {"_id": 1}, session=self._session).limit(limit)
+        erased = [ConversationId(document["_id"]) for document in await found.to_list()]
+        await self._erase(erased)
+        return erased
 
     def emit(self, fact: Fact) -> None:
         """See ConversationWork."""
@@ -192,6 +210,14 @@ class MongoWork(MongoReads):
             )
             document = fact_document(fact, version=(counted or {})["facts"])
             await self._in.facts.insert_one(document, session=self._session)
+
+    async def _erase(self, conversation_ids: Sequence[ConversationId]) -> None:
+        query = {"conversation_id": {"$in": list(conversation_ids)}}
+        message_ids = await self._in.messages.distinct("_id", query, session=self._session)
+        await self._in.answer_events.delete_many({"message_id": {"$in": message_ids}}, session=self._session)
+        await self._in.item_words.delete_many(query, session=self._session)
+        await self._in.messages.delete_many(query, session=self._session)
+        await self._in.conversations.delete_many({"_id": {"$in": list(conversation_ids)}}, session=self._session)
 
     async def _put_events(self, batches: Sequence[EventBatch]) -> None:
         for batch in batches:

@@ -17,6 +17,7 @@ import orjson
 
 from fireside.core.errors import FiresideError
 from fireside.core.openai_wire import refusal
+from fireside.core.tasks import Tasks
 from fireside.ports.embedder import EmbedderFacts, EmbedderFailedError, EmbedderUnavailableError, Vectors
 from fireside.ports.language_model import RawReply
 
@@ -64,7 +65,7 @@ class OpenAiServerEmbedder:
         self._batch_texts = batch_texts
         self._parallel = parallel
         self._waiting: deque[_Text] = deque()
-        self._senders: set[asyncio.Task[None]] = set()
+        self._senders = Tasks()
         self._closed = False
 
     @property
@@ -81,9 +82,7 @@ class OpenAiServerEmbedder:
         asked = [_Text(_readable(text)) for text in texts]
         self._waiting.extend(asked)
         while len(self._senders) < min(self._parallel, len(self._waiting)):
-            sender = asyncio.create_task(self._send_all())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._senders.run(self._send_all())
         try:
             return np.stack(await asyncio.gather(*(item.vector for item in asked)))
         finally:
@@ -97,10 +96,7 @@ class OpenAiServerEmbedder:
     async def aclose(self) -> None:
         """Let go of the connection; calls still waiting fail."""
         self._closed = True
-        senders = list(self._senders)
-        for sender in senders:
-            sender.cancel()
-        await asyncio.gather(*senders, return_exceptions=True)
+        await self._senders.end()
         _fail(self._waiting, EmbedderUnavailableError("the embedder was closed"))
         await self._connection.close()
 

@@ -24,7 +24,7 @@ from fireside.adapters.language_model.model_server import (
 from fireside.adapters.language_model.wire import Wire
 from fireside.core.errors import InvalidInputError, UpstreamError
 from fireside.core.openai_wire import DataCutter, json_object
-from fireside.ports.language_model import RawReply
+from fireside.ports.language_model import Heard, RawReply
 
 _VERSION = "2023-06-01"
 _OVERLOADED = 529
@@ -34,12 +34,13 @@ class AnthropicServer(ModelServer):
     """A server that speaks Anthropic's messages."""
 
     @asynccontextmanager
-    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+    async def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AsyncGenerator[RawReply, None]:
         """Have a chat completion answered.
 
         Raises:
             InvalidInputError: The request is no chat completion, or asks for what Anthropic does not offer.
         """
+        del heard
         if path != COMPLETIONS:
             raise InvalidInputError("this model answers chats alone")
         asked = _parsed(body, InvalidInputError("the body is not a JSON object"))

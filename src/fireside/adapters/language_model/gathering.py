@@ -6,7 +6,7 @@ Of chats and of plain prompts; every choice is kept, with its log probabilities,
 from typing import Any, cast
 
 from fireside.core.errors import UpstreamError
-from fireside.core.openai_wire import json_object
+from fireside.core.openai_wire import json_object, tokens_of_prompts
 
 _OF_CHUNKS_ALONE = frozenset({"choices", "usage", "object", "prompt_progress"})
 _WHOLE = {"chat.completion.chunk": "chat.completion"}
@@ -16,7 +16,9 @@ _PIECES = ("content", "reasoning_content")
 class GatheredReply:
     """Takes chunks in order, and then tells the whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answers: int = 1) -> None:
+        """Begin; `answers` were asked for to each prompt."""
+        self._answers = answers
         self._facts: dict[str, Any] = {}
         self._object = ""
         self._choices: dict[int, _Choice] = {}
@@ -48,7 +50,7 @@ class GatheredReply:
                 for index, choice in sorted(self._choices.items())
             ],
             **self._facts,
-            "usage": _usage_of_all(self._usages),
+            "usage": _usage_of_all(self._usages, answers=self._answers),
         }
 
 
@@ -95,10 +97,11 @@ class _Choice:
         function["arguments"] += said.get("arguments") or ""
 
 
-def _usage_of_all(usages: list[dict[str, Any]]) -> dict[str, Any]:
-    """The usage of all choices, each of which tells its own: they share the prompt."""
+def _usage_of_all(usages: list[dict[str, Any]], *, answers: int) -> dict[str, Any]:
+    """The usage of all choices, each of which tells its own; so many share a prompt."""
     if len(usages) <= 1:
         return usages[0] if usages else {}
     completion = sum(int(usage.get("completion_tokens") or 0) for usage in usages)
-    prompt = int(usages[0].get("prompt_tokens") or 0)
-    return usages[0] | {"completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt = tokens_of_prompts([int(usage.get("prompt_tokens") or 0) for usage in usages], answers=answers)
+    counts = {"completion_tokens": completion, "prompt_tokens": prompt, "total_tokens": prompt + completion}
+    return usages[0] | counts

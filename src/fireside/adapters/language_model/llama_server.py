@@ -15,7 +15,7 @@ import orjson
 from fireside.adapters.language_model.gathering import GatheredReply
 from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.core.openai_wire import ChunkCutter, json_object
-from fireside.ports.language_model import RawReply
+from fireside.ports.language_model import Heard, RawReply
 
 _GENERATING = frozenset({"/v1/chat/completions", "/v1/completions"})
 
@@ -24,7 +24,7 @@ class LlamaServer(OpenAICompatibleServer):
     """A server of OpenAI's dialect that frees its place as soon as whoever asked has left."""
 
     @asynccontextmanager
-    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+    async def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AsyncGenerator[RawReply, None]:
         """Pass a request through; leaving the context stops the engine, also for an answer in one piece."""
         wish = _whole_answer(body) if path in _GENERATING else None
         if wish is None:
@@ -33,8 +33,12 @@ class LlamaServer(OpenAICompatibleServer):
             return
         streamed = orjson.dumps(wish | {"stream": True, "stream_options": {"include_usage": True}})
         async with super().forward(path, streamed) as reply:
-            is_answer = reply.status == 200
-            yield RawReply(reply.status, "application/json", _gathered(reply.chunks)) if is_answer else reply
+            if reply.status != 200:
+                yield reply
+                return
+            answers = wish.get("n")
+            whole = GatheredReply(answers=answers if isinstance(answers, int) else 1)
+            yield RawReply(reply.status, "application/json", _gathered(_told(reply.chunks, heard), whole))
 
 
 def _whole_answer(body: bytes) -> dict[str, Any] | None:
@@ -47,13 +51,20 @@ def _whole_answer(body: bytes) -> dict[str, Any] | None:
     return wish if wish and not wish.get("stream") and not streams_not else None
 
 
-async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _told(chunks: AsyncIterator[bytes], heard: Heard | None) -> AsyncIterator[bytes]:
+    async for data in chunks:
+        if heard is not None:
+            heard(data)
+        yield data
+
+
+async def _gathered(chunks: AsyncIterator[bytes], whole: GatheredReply) -> AsyncIterator[bytes]:
     """The whole reply as one piece.
 
     Raises:
         UpstreamError: The engine broke off, or sent an error.
     """
-    cutter, whole = ChunkCutter(), GatheredReply()
+    cutter = ChunkCutter()
     async for data in chunks:
         for chunk in cutter.feed(data):
             whole.add(chunk)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -18,7 +19,7 @@ from fireside.adapters.language_model.connections import Connections, Target, ta
 from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
-from fireside.ports.language_model import Completed, Prompt, RawReply, TextDelta
+from fireside.ports.language_model import Completed, Heard, Prompt, RawReply, TextDelta, WriteBytes
 
 ReplyT = TypeVar("ReplyT")
 
@@ -26,6 +27,7 @@ COMPLETIONS = "/v1/chat/completions"
 MOST_CONNECTIONS = 4096
 """As many as one node takes streams of an action: whoever was admitted must not wait once more, unseen."""
 _REMEMBERED = 64
+_BROKEN_OFF = "the model's server broke off in the middle of an answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class ModelServer(ABC):
         self._targets: dict[tuple[str, Endpoint, str], Target] = {}
 
     @abstractmethod
-    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
+    def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AbstractAsyncContextManager[RawReply]:
         """Send a request of the OpenAI dialect; leaving the context stops the server's work."""
 
     @abstractmethod
@@ -85,7 +87,7 @@ class ModelServer(ABC):
                     finish_reason = choice.get("finish_reason") or finish_reason
                     usage = json_object(chunk.get("usage")) or usage
             if not finish_reason:
-                raise UpstreamError("the model's server broke off in the middle of an answer")
+                raise UpstreamError(_BROKEN_OFF)
             yield _completed(finish_reason, usage)
 
     async def model_names(self) -> list[str]:
@@ -165,6 +167,7 @@ def as_reply(response: Wire) -> RawReply:
         media_type=_header(response, b"content-type") or "application/json",
         chunks=chunks_of(response),
         retry_after=_retry_after(response),
+        pour=partial(_pour, response),
     )
 
 
@@ -205,7 +208,14 @@ async def chunks_of(response: Wire) -> AsyncIterator[bytes]:
         while chunk := await response.read():
             yield chunk
     except OSError as error:
-        raise UpstreamError("the model's server broke off in the middle of an answer") from error
+        raise UpstreamError(_BROKEN_OFF) from error
+
+
+async def _pour(response: Wire, write: WriteBytes) -> None:
+    try:
+        await response.pipe(write)
+    except OSError as error:
+        raise UpstreamError(_BROKEN_OFF) from error
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:

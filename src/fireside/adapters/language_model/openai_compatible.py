@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, Requested, as_reply
-from fireside.ports.language_model import RawReply
+from fireside.ports.language_model import Heard, RawReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ class OpenAICompatibleServer(ModelServer):
         )
         self._variant = variant
 
-    def forward(self, path: str, body: bytes) -> AbstractAsyncContextManager[RawReply]:
-        """Pass a request through as bytes."""
+    def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AbstractAsyncContextManager[RawReply]:
+        """Pass a request through as bytes, each as it comes."""
+        del heard
         return Requested(self, "POST", path, body, as_reply)
 
     def _address(self, endpoint: Endpoint, path: str) -> tuple[str, dict[str, str]]:

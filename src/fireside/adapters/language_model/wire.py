@@ -5,10 +5,13 @@ cookies, no compression, and no object for each header.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 import httptools
+
+from fireside.core.tasks import begun
+from fireside.ports.language_model import WriteBytes
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
@@ -40,6 +43,12 @@ class Wire(asyncio.Protocol):
         complete: Whether the whole reply has come; nothing is asked before that, either.
     """
 
+    __slots__ = (
+        *("_buffered_bytes", "_error", "_headed", "_heard", "_keep_s", "_loop", "_may_be_kept", "_moved_at_s"),
+        *("_on_lost", "_parser", "_paused", "_pieces", "_read_timeout_s", "_transport", "_unwritten", "_waiter"),
+        *("_write", "complete", "headers", "origin", "status"),
+    )
+
     def __init__(
         self, origin: Origin, *, read_timeout_s: float, keep_s: float, on_lost: Callable[["Wire"], None]
     ) -> None:
@@ -60,6 +69,8 @@ class Wire(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._pieces: list[bytes] = []
+        self._write: WriteBytes | None = None
+        self._unwritten: Awaitable[None] | None = None
         self._buffered_bytes, self._paused = 0, False
         self._heard = self._headed = self._may_be_kept = False
         self._moved_at_s = 0.0
@@ -103,6 +114,28 @@ class Wire(asyncio.Protocol):
             if self.complete:
                 return b""
             await self._news()
+        return self._take()
+
+    async def pipe(self, write: WriteBytes) -> None:
+        """Have all that comes written, to the end of the reply: at once, in no task, where there is no need to wait.
+
+        Raises:
+            OSError: As `read`.
+        """
+        while data := await self.read():
+            await write(data)
+            if self._pieces or self.complete:
+                continue
+            self._write = write
+            try:
+                await self._news()  # of the end, or of a piece that has to wait until it is written
+            finally:
+                self._write = None
+            if (unwritten := self._unwritten) is not None:
+                self._unwritten = None
+                await unwritten
+
+    def _take(self) -> bytes:
         pieces, self._pieces, self._buffered_bytes = self._pieces, [], 0
         if self._paused and self._transport is not None:
             self._paused, self._moved_at_s = False, self._loop.time()
@@ -158,6 +191,11 @@ class Wire(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BrokenReplyError(str(error)))
             return
+        if (write := self._write) is not None and self._pieces and not self.complete:
+            self._unwritten = begun(write(self._take()))
+            if self._unwritten is None:
+                return
+            self._write = None
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -24,7 +24,7 @@ class MemoryRateWindows:
 
     async def hit(self, key: str, *, limit: int, window_s: float) -> Window:
         """Count a hit, unless there are as many as the limit."""
-        now = self._clock.now().timestamp()
+        now = self._clock.monotonic()
         hits = self._live(key, now, window_s)
         admitted = len(hits) < limit
         if admitted:
@@ -36,7 +36,7 @@ class MemoryRateWindows:
 
     async def look(self, key: str, *, limit: int, window_s: float) -> Window:
         """The window as it is."""
-        now = self._clock.now().timestamp()
+        now = self._clock.monotonic()
         hits = self._live(key, now, window_s)
         return Window(len(hits), len(hits) < limit, _wait_s(hits, now, window_s))
 

@@ -9,6 +9,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
 from fireside.adapters.transporter.broker import BACKLOG_BYTES, PULSE_S, SILENCE_S
+from fireside.core.tasks import end
 from fireside.ports.transporter import TransporterError
 
 FAILURES = (RedisError, OSError, asyncio.TimeoutError)
@@ -66,9 +67,7 @@ class RedisPipe:
         """Let go of the connection."""
         self._is_broken = True
         self._emptied.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._connection.disconnect(nowait=True)
 
     async def _write(self) -> None:

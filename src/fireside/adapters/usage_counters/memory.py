@@ -72,10 +72,13 @@ class MemoryUsageCounters:
                 counter.used += settlement.used
 
     async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
-        """Make a counter known."""
+        """Make a counter known, or let it count no less."""
         now = self._clock.monotonic()
-        if self._find(key, now) is None:
+        counter = self._find(key, now)
+        if counter is None:
             self._counters[key] = _Counter(used, now + ttl_s, frozenset(groups))
+        else:
+            counter.used = max(counter.used, used)
 
     async def forget(self, group: str) -> None:
         """Make every counter of a group unknown."""

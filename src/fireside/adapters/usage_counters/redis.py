@@ -79,6 +79,8 @@ if redis.call('HSETNX', key, 'u', ARGV[2]) == 1 then
     redis.call('SADD', names, ARGV[1])
     redis.call('PEXPIRE', names, math.max(redis.call('PTTL', names), tonumber(ARGV[3])))
   end
+elseif tonumber(redis.call('HGET', key, 'u')) < tonumber(ARGV[2]) then
+  redis.call('HSET', key, 'u', ARGV[2])
 end
 return 1
 """
@@ -135,7 +137,7 @@ class RedisUsageCounters:
         await self._run(_SETTLE, reservation, *told)
 
     async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
-        """Make a counter known."""
+        """Make a counter known, or let it count no less."""
         await self._run(_SEED, key, used, max(1, round(ttl_s * 1000)), *groups)
 
     async def forget(self, group: str) -> None:

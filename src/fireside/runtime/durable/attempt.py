@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from fireside.core.errors import (
     DeadlineExceededError,
-    FiresideError,
     InternalError,
     InvalidInputError,
     UnavailableError,
@@ -157,7 +156,7 @@ class Attempt:
 
     async def _settle_failure(self, error: BaseException) -> None:
         facts = error_facts(error, timeout_s=self._job.timeout_s)
-        last = self._run.attempt >= self._job.max_attempts or not _may_pass(error)
+        last = self._job.gives_up(error, attempt=self._run.attempt)
         log.warning(
             "job_attempt_failed",
             job_id=str(self.claimed.id),
@@ -173,8 +172,3 @@ class Attempt:
         first_s = self._database.settings.retry_s if self._job.retry_s is None else self._job.retry_s
         delay_s = retry_delay_s(self._run.attempt, first_s=first_s, longest_s=self._database.settings.max_retry_s)
         await self._store.try_again(self.claimed, error=facts, progress=so_far, delay_s=delay_s)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether another attempt can help: not when the request itself is at fault."""
-    return not isinstance(error, FiresideError) or error.retryable or error.status >= InternalError.status

@@ -16,9 +16,9 @@ from fireside.runtime.context import Context
 from fireside.runtime.durable import event_log
 from fireside.runtime.durable.chain import FIRST_HASH
 from fireside.runtime.durable.connections import Connections
-from fireside.runtime.durable.engine import reading_engine, writing_engine
+from fireside.runtime.durable.engine import empty_write_ahead_log, reading_engine, writing_engine
 from fireside.runtime.durable.event_log import ChainBreak
-from fireside.runtime.durable.failures import DatabaseReadOnlyError, translated_failures
+from fireside.runtime.durable.failures import DatabaseReadOnlyError, DatabaseUnavailableError, translated_failures
 from fireside.runtime.durable.job_table import insert_or_ignore
 from fireside.runtime.durable.migrating import downgrade, present_revisions, upgrade
 from fireside.runtime.durable.origin import origin_of
@@ -31,6 +31,9 @@ from fireside.runtime.durable.unit_of_work import UnitOfWork
 from fireside.runtime.durable.urls import database_address
 from fireside.runtime.durable.wakeups import Wakeups
 from fireside.runtime.health import Check
+
+_POLLS_OF_ONE_NODE = 15
+"""Where one node alone writes, it looks so much more seldom: clocks may be set, and nothing shall wait for ever."""
 
 
 class ForeignDatabaseError(ConflictError):
@@ -93,6 +96,11 @@ class Database:
     def parallel_writers(self) -> int:
         """How many transactions can go on at once: one on SQLite."""
         return self.settings.writers if self._address.path is None else 1
+
+    @property
+    def look_again_s(self) -> float:
+        """How long to wait for word of work before it is looked for: other nodes give none, but on SQLite are none."""
+        return self.settings.poll_s * (1 if self._address.path is None else _POLLS_OF_ONE_NODE)
 
     async def open(self) -> None:
         """Connect and bring the tables up to date. Does nothing when it is open.
@@ -168,6 +176,20 @@ class Database:
         with translated_failures(self.service):
             async with self._session(self._reader) as session:
                 yield session
+
+    async def clear_traces(self) -> None:
+        """Leave nothing of erased rows in SQLite's files; a server sees to its own.
+
+        Raises:
+            DatabaseUnavailableError: Somebody reads what was there before; try again.
+        """
+        if self._address.path is None:
+            return
+        with translated_failures(self.service):
+            writer = self._opened(self._writer)
+            async with self._turns.turn(), self._session(writer):
+                if not await empty_write_ahead_log(writer.engine):
+                    raise DatabaseUnavailableError(f"{self.service}: erased rows are still read", service=self.service)
 
     async def verify_chain(self) -> ChainBreak | None:
         """The first entry of the log that is missing or not as it was written; None when all are."""

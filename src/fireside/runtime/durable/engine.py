@@ -17,7 +17,7 @@ def writing_engine(address: DatabaseAddress, settings: DurableSettings) -> Async
     """Connections that may change the database: one on SQLite, which has one writer at a time."""
     if address.path is not None:
         engine = _sqlite(address, settings, **_pool(settings, 1))
-        _on_connect(engine, ("foreign_keys = ON",))
+        _on_connect(engine, ("foreign_keys = ON", "secure_delete = ON"))  # what is erased is overwritten
         _on_begin(engine, "BEGIN IMMEDIATE")
         return engine
     # one more than transactions at once: the health check must not wait for them
@@ -43,6 +43,20 @@ def migrating_engine(address: DatabaseAddress, settings: DurableSettings) -> Asy
         _on_begin(engine, "BEGIN IMMEDIATE")
         return engine
     return _postgresql(address, settings, poolclass=NullPool)
+
+
+async def empty_write_ahead_log(engine: AsyncEngine) -> bool:
+    """Carry what SQLite's log of writes holds into its file, and empty it.
+
+    Returns:
+        False when somebody still read from it.
+    """
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection  # no transaction may be open
+        if driver is None:
+            return False
+        (busy, *_) = await (await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")).fetchone()
+        return not busy
 
 
 def _pool(settings: DurableSettings, connections: int, *, max_overflow: int = 0) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Inbox:
         """Start handling what is due, as far as there is room. Returns how long there is nothing more to start."""
         room = self._at_once - len(self._handling)
         if room <= 0:
-            return self._database.settings.poll_s
+            return self._database.look_again_s
         async with self._database.read() as session:
             limit = _LOOK_AHEAD + len(self._handling)
             line = await inbox_store.next_in_line(session, self._group, self._methods, limit=limit)
@@ -103,12 +103,12 @@ class Inbox:
             if row.aggregate_id in self._handling:
                 continue
             if row.run_at > now:
-                return min(self._database.settings.poll_s, (row.run_at - now).total_seconds())
+                return min(self._database.look_again_s, (row.run_at - now).total_seconds())
             if room <= 0:
                 break
             room -= 1
             self._begin(root, row)
-        return self._database.settings.poll_s
+        return self._database.look_again_s
 
     def _begin(self, root: Context, row: Row[Any]) -> None:
         task = asyncio.create_task(self._handle(root, row), name=f"fact {row.event_id}")

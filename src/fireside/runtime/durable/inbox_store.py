@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, func, select, update
+from sqlalchemy import Integer, Row, Select, and_, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.ports.event_stream import EventEnvelope
@@ -31,20 +32,31 @@ async def add(session: AsyncSession, group: str, envelopes: Sequence[EventEnvelo
 
 
 async def next_in_line(session: AsyncSession, group: str, topics: Collection[str], *, limit: int) -> list[Row[Any]]:
-    """The oldest waiting fact of each aggregate, in order of when it may be handled, whether that is now or later.
+    """The oldest waiting fact of each aggregate, in order of when it may be handled, whether that is now or later."""
+    asked = {"group": group, "topics": list(topics), "most": limit}
+    return list((await session.execute(_line(), asked)).all())
+
+
+@cache
+def _line() -> Select[Any]:
+    """What `next_in_line` asks for; built once, because building it takes longer than the answer to it.
 
     Steps from one aggregate to the next along the index of waiting facts, so that the time it takes grows with the
     aggregates that have some, and not with a long line of facts about few of them.
     """
-    waiting = and_(inbox.c.consumer_group == group, inbox.c.state == "pending", inbox.c.topic.in_(topics))
+    waiting = and_(
+        inbox.c.consumer_group == bindparam("group"),
+        inbox.c.state == "pending",
+        inbox.c.topic.in_(bindparam("topics", expanding=True)),
+    )
     aggregates = select(inbox.c.aggregate_id).where(waiting).order_by(inbox.c.aggregate_id).limit(1)
     step = select(aggregates.scalar_subquery().label("id")).cte("aggregate", recursive=True)
     following = aggregates.where(inbox.c.aggregate_id > step.c.id).correlate(step).scalar_subquery()
     found = step.union_all(select(following).where(step.c.id.is_not(None)))
     first = select(func.min(inbox.c.position)).where(waiting, inbox.c.aggregate_id == found.c.id).correlate(found)
     heads = select(first.scalar_subquery()).select_from(found)
-    query = select(inbox).where(inbox.c.position.in_(heads)).order_by(inbox.c.run_at, inbox.c.position).limit(limit)
-    return list((await session.execute(query)).all())
+    query = select(inbox).where(inbox.c.position.in_(heads)).order_by(inbox.c.run_at, inbox.c.position)
+    return query.limit(bindparam("most", type_=Integer))
 
 
 async def take(session: AsyncSession, position: int, *, now: datetime) -> bool:

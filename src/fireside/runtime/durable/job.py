@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fireside.contracts.base import Contract
-from fireside.core.errors import ConflictError
+from fireside.core.errors import ConflictError, DeadlineExceededError, FiresideError, InternalError, UnavailableError
 
+_AWAY = frozenset({UnavailableError.status, DeadlineExceededError.status})
 PayloadT = TypeVar("PayloadT", bound=Contract)
 
 
@@ -29,6 +30,7 @@ class Job(Generic[PayloadT]):
         timeout_s: Longest time for one attempt; None for no limit.
         concurrency: Most jobs of this kind that run at once on a node.
         retry_s: Wait before the second attempt, doubled each time; the setting of the durable core when None.
+        waits_for_parts: Whether it is never given up because a part that it needs is away, or does not answer.
     """
 
     kind: str
@@ -37,3 +39,12 @@ class Job(Generic[PayloadT]):
     timeout_s: float | None = 3600.0
     concurrency: int = 1
     retry_s: float | None = None
+    waits_for_parts: bool = False
+
+    def gives_up(self, error: BaseException, *, attempt: int) -> bool:
+        """Whether no attempt follows the one, from 1, that ended so."""
+        if not isinstance(error, FiresideError):
+            return attempt >= self.max_attempts
+        if self.waits_for_parts and error.status in _AWAY:
+            return False
+        return attempt >= self.max_attempts or not (error.retryable or error.status >= InternalError.status)

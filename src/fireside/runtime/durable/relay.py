@@ -64,7 +64,7 @@ class Relay:
         """Wake all routes when other nodes have stated something: one look for all destinations."""
         seen = 0
         while True:
-            await asyncio.sleep(self._database.settings.poll_s)
+            await asyncio.sleep(self._database.look_again_s)
             try:
                 async with self._database.read() as session:
                     last = await event_log.last_sequence(session)

@@ -96,7 +96,8 @@ class Worker:
 
     async def _idle_s(self, store: JobStore) -> float:
         due = await store.next_due_in_s(self._free_slots())
-        return self._settings.poll_s if due is None else min(due, self._settings.poll_s)
+        longest_s = self._database.look_again_s
+        return longest_s if due is None else min(due, longest_s)
 
     def _free_slots(self) -> dict[str, int]:
         busy = Counter(attempt.claimed.kind for attempt in self._attempts.values())

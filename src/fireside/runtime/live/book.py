@@ -90,6 +90,7 @@ class SettingsBook:
         self._read, self._origins, self._follows = read, origins or {}, follows
         self._values: Mapping[str, Any] = {}
         self._now: dict[type[BaseSettings], BaseSettings] = {}
+        self._views: dict[type[BaseSettings], _View] = {}
         self._live: dict[type[BaseSettings], dict[str, Any]] = {}
         self._listeners: defaultdict[type[BaseSettings], list[Callable[[Any], None]]] = defaultdict(list)
 
@@ -100,13 +101,13 @@ class SettingsBook:
             FiresideError: A value is not allowed; the text names it.
         """
         if kind not in self._now:
-            self._now[kind] = self._read(kind)
+            self._hold(self._read(kind), kind)
             self._take(kind, self._values)
-        return cast("SettingsT", _View(self._now, kind))
+        return cast("SettingsT", self._views[kind])
 
     def put(self, settings: BaseSettings) -> None:
         """Settings that were read elsewhere, such as with options of the command line."""
-        self._now[type(settings)] = settings
+        self._hold(settings, type(settings))
 
     def listen(self, kind: type[SettingsT], tell: Callable[[SettingsT], None]) -> None:
         """Have a function called whenever settings of a class have changed. It must return at once."""
@@ -173,9 +174,14 @@ class SettingsBook:
             if name in before:
                 accepted[name] = before[name]
         if accepted != before:
-            self._live[kind], self._now[kind] = accepted, self._read(kind, **accepted)
+            self._live[kind] = accepted
+            self._hold(self._read(kind, **accepted), kind)
             for tell in self._listeners[kind]:
                 tell(self._now[kind])
+
+    def _hold(self, settings: BaseSettings, kind: type[BaseSettings]) -> None:
+        self._now[kind] = settings
+        vars(self._views.setdefault(kind, _View(self._now, kind))).clear()
 
     def _check(
         self, kind: type[BaseSettings], name: str, value: Any, allowed: dict[str, Any], refused: dict[str, str]
@@ -211,15 +217,16 @@ class SettingsBook:
 
 
 class _View:
-    """Reads like the settings of a class as they are now."""
+    """Reads like the settings of a class as they are now; what was read is kept in `__dict__` until that is cleared."""
 
-    __slots__ = ("_kind", "_now")
+    __slots__ = ("__dict__", "_kind", "_now")
 
     def __init__(self, now: Mapping[type[BaseSettings], BaseSettings], kind: type[BaseSettings]) -> None:
         self._now, self._kind = now, kind
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._now[self._kind], name)
+        value = vars(self)[name] = getattr(self._now[self._kind], name)
+        return value
 
 
 def live_fields(kind: type[BaseSettings]) -> frozenset[str]:

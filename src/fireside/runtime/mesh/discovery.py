@@ -14,7 +14,7 @@ import structlog
 from fireside.core.clock import Clock
 from fireside.core.errors import DeadlineExceededError
 from fireside.core.ids import new_id
-from fireside.core.tasks import end
+from fireside.core.tasks import Tasks
 from fireside.ports.transporter import TransporterError
 from fireside.runtime.mesh.link import Link
 from fireside.runtime.mesh.packets import (
@@ -62,7 +62,7 @@ class Discovery:
         self._services: Sequence[ServiceInfo] = ()
         self._seq = 0
         self._pongs: dict[str, asyncio.Future[float]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._changed = asyncio.Event()
         self._stopping = False
         self._link.on(Discover, self._take_discover)
@@ -95,7 +95,7 @@ class Discovery:
     async def stop(self) -> None:
         """Say farewell and let the transporter go. Safe to call when never started."""
         self._stopping = True
-        await end(*self._tasks)
+        await self._tasks.end()
         if self._link.connected:
             await self._try_to_send(Disconnect(**self._from_here(None)))
         await self._link.disconnect()
@@ -279,10 +279,8 @@ class Discovery:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._stopping:
             work.close()
-            return
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            self._tasks.run(work)
 
 
 def _load_percent() -> float:

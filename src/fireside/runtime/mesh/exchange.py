@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from fireside.contracts.base import Action, StreamAction
 from fireside.core.errors import FiresideError, UpstreamError
 from fireside.core.ids import new_id
+from fireside.core.tasks import Tasks, end
 from fireside.ports.transporter import TransporterError
 from fireside.runtime.context import Context
 from fireside.runtime.errors import NodeLostError
@@ -55,7 +56,7 @@ class Exchange:
         self._link, self._passes, self._window = link, passes, window
         self._ids, self._numbers = str(new_id()), count(1)
         self._waiting: dict[str, _Waiting] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         link.on(Response, self._take)
 
     async def call(self, node: RemoteNode, action: Action[Any, Any], context: Context, request: Any) -> Any:
@@ -81,8 +82,7 @@ class Exchange:
             raise
         finally:
             del self._waiting[call_id]
-            if waiting.body is not None:
-                await _end(waiting.body)
+            await end(waiting.body)
         return _read(action, data, node)
 
     async def stream(
@@ -108,8 +108,7 @@ class Exchange:
                 yield _read(action, data, node)
         finally:
             del self._waiting[call_id]
-            if waiting.body is not None:
-                await _end(waiting.body)
+            await end(waiting.body)
             if not reader.ended:
                 self.tell(node, CANCEL, CallNote(id=call_id))
 
@@ -132,11 +131,11 @@ class Exchange:
             packet = EventPacket(
                 sender=self._link.node_id, ver=node.version, event=event, data=Raw(json.encode(note)), broadcast=False
             )
-            self._spawn(self._try_to_send(packet, node.node_id))
+            self._tasks.run(self._try_to_send(packet, node.node_id))
 
     async def aclose(self) -> None:
         """Wait until what is still to be said has been said."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.wait()
 
     def _new_call_id(self) -> str:
         return f"{self._ids}-{next(self._numbers)}"
@@ -180,11 +179,6 @@ class Exchange:
         except TransporterError as error:
             log.debug("note_not_sent", note=packet.event, node_id=node_id, detail=error.message)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _take(self, packet: Response) -> None:
         waiting = self._waiting.get(packet.id)
         if waiting is None or waiting.node.node_id != packet.sender:
@@ -200,11 +194,6 @@ class Exchange:
             waiting.fail(UpstreamError(f"{name} answered with a stream", action=name))
         elif waiting.response is not None and not waiting.response.done():
             waiting.response.set_result(bytes(packet.data))
-
-
-async def _end(body: "asyncio.Task[None]") -> None:
-    body.cancel()
-    await asyncio.gather(body, return_exceptions=True)
 
 
 async def _follow(waiting: _Waiting, sending: Coroutine[Any, Any, None]) -> None:

@@ -131,11 +131,7 @@ class Node:
 
     async def wait_for(self, *actions: AnyAction, timeout_s: float) -> bool:
         """Wait until another node or this one offers all of these actions; whether that was so in time."""
-
-        def offered() -> bool:
-            return all(self._hosting.has(action.name) or self._outgoing.offers(action.name) for action in actions)
-
-        return await self.wait_until(offered, timeout_s=timeout_s)
+        return await self.wait_until(lambda: all(self.offering(item.name) for item in actions), timeout_s=timeout_s)
 
     async def wait_until(self, holds: Callable[[], bool], *, timeout_s: float) -> bool:
         """Wait for something to become true of the registry; whether it did in time."""
@@ -181,9 +177,15 @@ class Node:
             ActionUnavailableError: The node is not there, or does not offer the action.
         """
         asking = context or Context(self, str(new_id()), service_identity("$node"))
-        if node_id == self.node_id:
-            return await self.dispatch(asking, action, request, timeout_s=None)
-        return await self._outgoing.call(asking.for_call(action, None), action, request, node_id=node_id)
+        inner, local = asking.for_call(action, None), self._hosting.actions.get(action.name)
+        if local is not None and node_id == self.node_id:
+            return await local(inner, request)
+        return await self._outgoing.call(inner, action, request, node_id=node_id)
+
+    def offering(self, action: str) -> Sequence[str]:
+        """The nodes that offer an action, this one first."""
+        here = (self.node_id,) if self._hosting.has(action) else ()
+        return (*here, *(node.node_id for node in self.registry.offering(action)))
 
     def dispatch_stream(
         self, context: Context, action: StreamAction[Any, Any], request: Any, *, timeout_s: float | None
@@ -266,9 +268,8 @@ class Node:
         sharded = self._balancer.is_sharded(action)
         if self.settings.prefer_local and not sharded:
             return False
-        others = [node.node_id for node in self.registry.offering(action)]
         turn = action if sharded else f"{action} here"
-        return self._balancer.choose(turn, sorted([self.node_id, *others]), request) != self.node_id
+        return self._balancer.choose(turn, sorted(self.offering(action)), request) != self.node_id
 
     def _latency_s(self, node_id: str) -> float | None:
         node = self.registry.find(node_id)
@@ -288,9 +289,8 @@ class Node:
         self._exchange.taken(sender, note)
 
     async def _check_link(self) -> Mapping[str, Check]:
-        if self._discovery.connected:
-            return {"transporter": Check("ok")}
-        return {"transporter": Check("degraded", "not connected: this node works alone")}
+        alone = Check("degraded", "not connected: this node works alone")
+        return {"transporter": Check("ok") if self._discovery.connected else alone}
 
     async def _check_cache(self) -> Mapping[str, Check]:
         return {} if self.tools.cache is None else {"store": await self.tools.cache.check()}

@@ -99,15 +99,17 @@ class Ledger:
         return sums
 
     async def write(self, context: Context) -> None:
-        """Have stored what was gathered until now.
+        """Have stored what was gathered until now. What comes meanwhile waits: under load something always does.
 
         Raises:
             FiresideError: The service `usage` does not take it; it is kept.
         """
         async with self._turn:
-            while self._sending is not None or self._gathered:
+            due = len(self._gathered)
+            while self._sending is not None or due:
                 if self._sending is None:
-                    self._sending = RecordUsage(batch=new_id().hex, rows=tuple(self._taken()))
+                    rows = tuple(self._taken(min(due, _MOST_ROWS)))
+                    self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), due - len(rows)
                 await context.call(RECORD, self._sending)
                 self._sending = None
             self.trouble = ""
@@ -129,8 +131,8 @@ class Ledger:
                 self._news.set()
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
-    def _taken(self) -> Iterator[UsageRow]:
+    def _taken(self, count: int) -> Iterator[UsageRow]:
         self._last.clear()
-        for place in list(self._gathered)[:_MOST_ROWS]:
+        for place in list(self._gathered)[:count]:
             sums = self._gathered.pop(place)
             yield UsageRow(**asdict(place), **asdict(sums))

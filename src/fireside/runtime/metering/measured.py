@@ -4,7 +4,8 @@
         ...
         measured.used(usage)
 
-Nothing is counted for a call of which nothing was heard: it failed before it began.
+Nothing is counted for a call of which nothing was heard: it failed before it began. Whoever leaves a call of which
+nothing has been passed on has used what the model was given to read, and what it has said as far as that is known.
 """
 
 import asyncio
@@ -26,19 +27,29 @@ class Expected:
     """What is known of a call before it is made.
 
     Attributes:
-        prompt_bytes: Length of the prompt, of which its tokens are estimated.
+        prompt_bytes: Length of the prompts, of which their tokens are estimated.
         max_tokens: Longest answer that the request allows; None when it does not say, 0 when there is none.
-        context_tokens: The window of the model, which no call exceeds.
+        context_tokens: The window of the model, which no prompt exceeds with its answer.
+        prompts: How many it has.
+        answers_to_each: How many answers to each prompt are asked for.
     """
 
     prompt_bytes: int
     max_tokens: int | None
     context_tokens: int
+    prompts: int = 1
+    answers_to_each: int = 1
 
     @property
     def prompt_tokens(self) -> int:
         """About how many."""
-        return min(estimated_tokens(self.prompt_bytes), self.context_tokens)
+        return min(estimated_tokens(self.prompt_bytes), self.context_tokens * self.prompts)
+
+    def most(self, answer_tokens: int) -> Usage:
+        """What it may come to use; each answer as long as the request allows, or so long where it does not say."""
+        longest = answer_tokens if self.max_tokens is None else self.max_tokens
+        completion = min(longest, self.context_tokens) * self.prompts * self.answers_to_each
+        return _usage(self.prompt_tokens, completion)
 
 
 class Accounts(Protocol):
@@ -103,6 +114,8 @@ class Measured:
         self._told: Usage | None = None
         self._pieces = 0
         self._reader: ReplyReader | None = None
+        self._unseen: ReplyReader | None = None
+        self._was_left = False
 
     @property
     def expected(self) -> Expected:
@@ -118,21 +131,41 @@ class Measured:
         self._told = usage if usage.total_tokens else None
         self._pieces = max(1, self._pieces)
 
+    def asked(self) -> Callable[[bytes], None]:
+        """Note that the model is given the prompt; gives back what is told of bytes that are not passed on yet."""
+        self._unseen = ReplyReader()
+        return self._unseen.feed
+
     def reads(self, reader: ReplyReader) -> None:
         """Note that a reply passes through, along which this one reads."""
         self._reader = reader
 
-    def usage(self) -> tuple[Usage, bool] | None:
-        """What was used, and whether it is only estimated; None for a call that failed before it began."""
-        told = self._reader.usage() if self._reader is not None else self._told
+    def usage(self, answer_tokens: int) -> tuple[Usage, bool] | None:
+        """What was used, and whether it is only estimated; None for a call that failed before it began.
+
+        Args:
+            answer_tokens: Length that was assumed of an answer whose request sets none.
+        """
+        reader = self._reader
+        told = self._told if reader is None else reader.usage(self._answers_to_each)
         if told is not None:
             return told, False
-        if not (self._pieces if self._reader is None else self._reader.has_begun):
+        if not (self._pieces if reader is None else reader.has_begun):
+            return self._used_unseen(answer_tokens)
+        completion = self._pieces if reader is None else reader.completion_tokens
+        return _usage(self.expected.prompt_tokens, 0 if self.expected.max_tokens == 0 else completion), True
+
+    def _used_unseen(self, answer_tokens: int) -> tuple[Usage, bool] | None:
+        """What was used for somebody who left before anything was passed on: no more than there was room for."""
+        if self._unseen is None or not self._was_left:
             return None
-        prompt = self.expected.prompt_tokens
-        completion = self._pieces if self._reader is None else self._reader.completion_tokens
-        completion = 0 if self.expected.max_tokens == 0 else completion
-        return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion), True
+        most, told = self.expected.most(answer_tokens), self._unseen.usage(self._answers_to_each)
+        prompt = most.prompt_tokens if told is None else told.prompt_tokens
+        completion = self._unseen.completion_tokens if told is None else told.completion_tokens
+        return _usage(min(prompt, most.prompt_tokens), min(completion, most.completion_tokens)), True
+
+    def _answers_to_each(self) -> int:
+        return self.expected.answers_to_each
 
     async def __aenter__(self) -> "Measured":
         """Reserve."""
@@ -144,6 +177,11 @@ class Measured:
     ) -> None:
         """Settle; nobody waits for it who is being cancelled."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._was_left = True
             self._accounts.settle_soon(self)
         else:
             await self._accounts.settle(self)
+
+
+def _usage(prompt: int, completion: int) -> Usage:
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)

@@ -1,18 +1,16 @@
 """The meter of a node: holds calls of models to the limits, and has what they used stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from fireside.contracts.answer import Usage
 from fireside.contracts.usage import SUMS, LimitUnit, UsageSums, UserErased
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, UnavailableError
 from fireside.core.identity import Identity
 from fireside.core.ids import new_id
-from fireside.core.tasks import end
+from fireside.core.tasks import Tasks, end
 from fireside.ports.usage_counters import Claim, Reserved, Settlement, UsageCounters
 from fireside.runtime.context import Context
 from fireside.runtime.health import Check
@@ -22,11 +20,13 @@ from fireside.runtime.metering.ledger import Ledger
 from fireside.runtime.metering.measured import Expected, Measured
 from fireside.runtime.metering.refusing import Full, refusal
 from fireside.runtime.metering.rules import Applied, Rules, Spent, window_end
-from fireside.runtime.metering.settings import MeteringSettings, limit_names
+from fireside.runtime.metering.settings import MeteringSettings
 
 log = structlog.stdlib.get_logger(__name__)
 
 _SEEDINGS = 3
+_REMEMBERED = 100_000
+_PAUSE_S = 1.0
 _KEPT_S = 3600.0
 """How long a counter is kept after its window, for calls that began in it."""
 
@@ -58,8 +58,9 @@ class Meter(Service):
         self._ledger = Ledger(settings.write_s)
         self._context: Context | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._limited = limit_names(settings)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._compared: set[str] = set()
+        self._compare_from = float("-inf")
+        self._tasks = Tasks()
 
     async def start(self, context: Context) -> None:
         """Begin to write what is used."""
@@ -68,7 +69,7 @@ class Meter(Service):
 
     async def stop(self) -> None:
         """Write what is left; calls have ended."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.wait()
         if self._writing is not None:
             await end(self._writing)
             self._writing = None
@@ -117,6 +118,7 @@ class Meter(Service):
         spent = self._most(measured)
         claims = [Claim(item.key(measured.at), spent.of(item.limit.unit), item.amount) for item in applied]
         by_key = {claim.key: (claim, item) for claim, item in zip(claims, applied, strict=True)}
+        away = await self._compare(measured, [by_key[key][1] for key in by_key.keys() - self._compared])
         measured.reservation = new_id().hex
         for _ in range(_SEEDINGS):
             found = await self._reserve(measured, applied, claims)
@@ -125,6 +127,8 @@ class Meter(Service):
                 raise refusal(full, self._clock.now(), currency=self.rules.currency)
             if not found.unknown:
                 return
+            if away is not None:
+                raise away
             await self._seed(measured, [by_key[key][1] for key in found.unknown])
         raise UnavailableError("the counters of limits are lost again and again")
 
@@ -149,13 +153,26 @@ class Meter(Service):
         await self.counters.forget(str(signal.user_id))
 
     def limits_changed(self, settings: MeteringSettings) -> None:
-        """Forget what limits have counted that are gone: nobody counts on, and they may come back."""
-        before, self._limited = self._limited, limit_names(settings)
-        for name in before - self._limited:
-            self._run_soon(self.counters.forget(name))
+        """Compare all counters with what is stored once more: nobody has counted for a limit that was away."""
+        del settings
+        self._compared.clear()
+
+    async def _compare(self, measured: Measured, applied: Sequence[Applied]) -> UnavailableError | None:
+        """Compare counters with what is stored that this node has not counted with; why that failed, if it did.
+
+        What is known holds without, and is compared a little later.
+        """
+        if not applied or self._clock.monotonic() < self._compare_from:
+            return None
+        try:
+            await self._seed(measured, applied)
+        except UnavailableError as error:
+            self._compare_from = self._clock.monotonic() + _PAUSE_S
+            return error
+        return None
 
     async def _seed(self, measured: Measured, applied: Sequence[Applied]) -> None:
-        """Have counters begin with what is stored.
+        """Have counters begin with what is stored, or know it: calls were made while no limit looked at them.
 
         Raises:
             UnavailableError: The service `usage` is away.
@@ -167,15 +184,18 @@ class Meter(Service):
         now = self._clock.now()
         for item, used in zip(applied, found.amounts, strict=True):
             left_s = (window_end(item.limit.window, at) - now).total_seconds()
-            groups = (item.limit.name, *((str(measured.identity.user_id),) if item.is_personal else ()))
+            groups = (str(measured.identity.user_id),) if item.is_personal else ()
             await self.counters.seed(item.key(at), used, ttl_s=max(0.0, left_s) + _KEPT_S, groups=groups)
+        if len(self._compared) >= _REMEMBERED:
+            self._compared.clear()
+        self._compared.update(item.key(at) for item in applied)
 
     async def settle(self, measured: Measured) -> None:
         """Count what a call used, and give back the rest of what was held for it.
 
         A limit that was made while it was under way counts it too.
         """
-        found = measured.usage()
+        found = measured.usage(self._settings.answer_tokens)
         cost_nano = None if found is None else self.rules.cost_nano(measured.model, found[0])
         spent = Spent(0, 0, 0) if found is None else Spent(1, found[0].total_tokens, cost_nano or 0)
         try:
@@ -189,12 +209,7 @@ class Meter(Service):
 
     def settle_soon(self, measured: Measured) -> None:
         """The same, when whoever asks cannot wait."""
-        self._run_soon(self.settle(measured))
-
-    def _run_soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.run(self.settle(measured))
 
     async def _settle_counters(self, measured: Measured, spent: Spent) -> None:
         applied = self.rules.applying(measured.identity, measured.model)
@@ -208,12 +223,8 @@ class Meter(Service):
         await self.counters.settle(name, settlements)
 
     def _most(self, measured: Measured) -> Spent:
-        """What a call may come to use; the answer as long as the request allows."""
-        expected = measured.expected
-        prompt = expected.prompt_tokens
-        longest = self._settings.answer_tokens if expected.max_tokens is None else expected.max_tokens
-        completion = min(longest, expected.context_tokens)
-        usage = Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+        """What a call may come to use."""
+        usage = measured.expected.most(self._settings.answer_tokens)
         return Spent(1, usage.total_tokens, self.rules.cost_nano(measured.model, usage) or 0)
 
     def _asking(self) -> Context:

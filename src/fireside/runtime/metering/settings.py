@@ -41,11 +41,6 @@ class Limit(BaseModel):
         return self
 
 
-def limit_names(settings: "MeteringSettings") -> frozenset[str]:
-    """Of all limits."""
-    return frozenset(limit.name for limit in settings.limits)
-
-
 class Price(BaseModel):
     """What a million tokens of a model cost; cached ones as much as others of the prompt when nothing is said."""
 

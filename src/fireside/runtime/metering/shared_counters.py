@@ -33,7 +33,7 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
                 self._owed[item.key] = self._owed.get(item.key, 0) + item.used
 
     async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
-        """Make a counter known."""
+        """Make a counter known, or let it count no less."""
         await self._ask(lambda counters: counters.seed(key, used, ttl_s=ttl_s, groups=groups))
 
     async def forget(self, group: str) -> None:

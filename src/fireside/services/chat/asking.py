@@ -12,6 +12,7 @@ from fireside.contracts.answer import RequestedMode
 from fireside.contracts.chat import AddContext, AskQuestion, EditQuestion, RegenerateAnswer
 from fireside.core.clock import Clock
 from fireside.core.ids import MessageId, UserId, new_id
+from fireside.core.tasks import Tasks
 from fireside.ports.conversation_records import ConversationRecord, MessageRecord
 from fireside.ports.conversation_store import ConversationStore, ConversationWork
 from fireside.runtime.context import Context
@@ -40,7 +41,7 @@ class Asking:
         self._writer = writer
         self._settings = settings
         self._clock = clock
-        self._begun: set[asyncio.Task[MessageRecord]] = set()
+        self._begun = Tasks()
 
     async def ask(self, context: Context, request: AskQuestion) -> MessageRecord:
         """Store a question and begin its answer, or find the answer to one that was sent before.
@@ -106,7 +107,7 @@ class Asking:
 
     async def close(self) -> None:
         """Wait until everything that was begun is started."""
-        await asyncio.gather(*self._begun, return_exceptions=True)
+        await self._begun.wait()
 
     async def _ask(self, context: Context, post: Post, wish: Wish) -> MessageRecord:
         owner_id = context.identity.require_user()
@@ -192,15 +193,14 @@ class Asking:
         self._writer.start(context, asked, answer)
 
     async def _to_end(self, beginning: Coroutine[Any, Any, MessageRecord]) -> MessageRecord:
-        task = asyncio.create_task(beginning)
-        self._begun.add(task)
-        task.add_done_callback(self._forget)
+        task = self._begun.run(beginning)
+        task.add_done_callback(_see)
         return await asyncio.shield(task)
 
-    def _forget(self, task: asyncio.Task[MessageRecord]) -> None:
-        self._begun.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: a caller that went away does not ask for it
+
+def _see(task: asyncio.Task[MessageRecord]) -> None:
+    if not task.cancelled():
+        task.exception()  # a caller that went away does not ask for it
 
 
 async def _first_answer(work: ConversationWork, question: MessageRecord) -> MessageRecord:

@@ -193,6 +193,8 @@ class SealedWork(SealedReads):
         self.wish_stop = work.wish_stop
         self.index_words = work.index_words
         self.erase_conversation = work.erase_conversation
+        self.refuse_owner = work.refuse_owner
+        self.erase_some_of = work.erase_some_of
 
     async def add_conversation(self, conversation: ConversationRecord) -> None:
         """See ConversationWork."""

@@ -22,6 +22,7 @@ from fireside.runtime.mesh import action, on_signal, stream_action
 from fireside.runtime.mesh.service import Attachment
 from fireside.services.chat.asking import Asking
 from fireside.services.chat.conversing import Conversing
+from fireside.services.chat.erasing import ErasesOwners, Erasing
 from fireside.services.chat.exchange import Exchange
 from fireside.services.chat.following import Following
 from fireside.services.chat.history import trimmed
@@ -36,7 +37,7 @@ from fireside.services.chat.views import message_view
 from fireside.services.chat.writing import AnswerWriter
 
 
-class ChatService(OffersResponses, DurableService):
+class ChatService(OffersResponses, ErasesOwners, DurableService):
     """Conversations, questions and answers."""
 
     name = "chat"
@@ -69,6 +70,7 @@ class ChatService(OffersResponses, DurableService):
         self._writer = AnswerWriter(
             store=kept, pipeline=self._pipeline, settings=settings, clock=clock, node_id=node_id
         )
+        self.erasing = Erasing(store=kept, writer=self._writer, database=database)
         self.responses = ResponseBook(database=database, box=box, settings=settings, clock=clock)
         self._housekeeping = Housekeeping(
             store=kept, writer=self._writer, responses=self.responses, settings=settings, clock=clock

@@ -6,14 +6,13 @@ from uuid import UUID
 import orjson
 from sqlalchemy import RowMapping
 
-from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.base import Nothing
 from fireside.contracts.stored_responses import DELETE, GET, KEEP, THREAD, ResponseRef, ResponseThread, StoredResponse
 from fireside.core.clock import Clock
 from fireside.ports.secret_box import SecretBox
 from fireside.runtime.context import Context
-from fireside.runtime.durable import Database, UnitOfWork
-from fireside.runtime.mesh import action, on_event
+from fireside.runtime.durable import Database
+from fireside.runtime.mesh import action
 from fireside.services.chat.errors import ResponseNotFoundError
 from fireside.services.chat.repository import responses
 from fireside.services.chat.settings import ChatSettings
@@ -108,11 +107,6 @@ class OffersResponses:
         """Delete a response; those that go on from it stay."""
         await self.responses.delete(context, request.response_id)
         return Nothing()
-
-    @on_event(UserDeleted)
-    async def erase_responses(self, _context: Context, event: UserDeleted, unit: UnitOfWork) -> None:
-        """Erase what is kept for a user who is gone."""
-        await responses.erase_of(unit.session, event.user_id)
 
 
 def _place(response_id: UUID) -> str:

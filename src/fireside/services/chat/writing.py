@@ -11,7 +11,8 @@ import structlog
 from fireside.contracts.answer import Final
 from fireside.core.clock import Clock
 from fireside.core.errors import DeadlineExceededError, FiresideError, InternalError, UpstreamError
-from fireside.core.ids import MessageId, new_id
+from fireside.core.ids import MessageId, UserId, new_id
+from fireside.core.tasks import Tasks, end
 from fireside.ports.conversation_records import Lease, MessageRecord
 from fireside.ports.conversation_store import ConversationStore
 from fireside.runtime.context import Context
@@ -42,7 +43,7 @@ class AnswerWriter:
         self.node_id = node_id
         self.boot_id: UUID = new_id()
         self._running: dict[MessageId, RunningAnswer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._background: list[asyncio.Task[None]] = []
         self._beginning = 0
         self._is_open = False
@@ -61,10 +62,8 @@ class AnswerWriter:
             await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
         for running in tuple(self._running.values()):
             running.cancel("interrupted")
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._tasks.wait()
+        await end(*self._background)
 
     def lease(self) -> Lease:
         """The lease of an answer that begins or goes on now."""
@@ -92,13 +91,15 @@ class AnswerWriter:
         """Begin to write an answer that is stored as streaming. Returns at once."""
         running = RunningAnswer(answer)
         self._running[answer.id] = running
-        task = asyncio.create_task(self._write(context.detached(), question, running))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.run(self._write(context.detached(), question, running))
 
     def find(self, message_id: MessageId) -> RunningAnswer | None:
         """The answer, when this node is writing it."""
         return self._running.get(message_id)
+
+    def of_owner(self, owner_id: UserId) -> list[RunningAnswer]:
+        """The answers that this node is writing for a user."""
+        return [running for running in self._running.values() if running.answer.owner_id == owner_id]
 
     async def _write(self, context: Context, question: Question, running: RunningAnswer) -> None:
         ending = await self._lead_to_end(context, question, running)
@@ -205,7 +206,7 @@ class AnswerWriter:
                 log.exception("answer_leases_not_renewed")
 
     async def renew_leases(self) -> None:
-        """Show that this node's answers are being written, and stop those that someone wished to."""
+        """Show that this node's answers are being written, and stop those that someone wished to, or that are gone."""
         if not self._running:
             return
         async with self._store.transaction() as work:

@@ -74,7 +74,7 @@ class Moving:
             await self._give_up(context, target)
             raise
         except FiresideError as error:
-            if not error.retryable or run.attempt >= MOVE.max_attempts:
+            if MOVE.gives_up(error, attempt=run.attempt):
                 await self._give_up(context, target)
             raise
 

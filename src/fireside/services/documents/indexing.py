@@ -19,6 +19,7 @@ from fireside.contracts.documents import DocumentIndexed
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError, InternalError
 from fireside.core.ids import DocumentId
+from fireside.core.tasks import end
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, JobRun, UnitOfWork
 from fireside.services.documents.index_writer import find_targets, write_entries
@@ -261,9 +262,7 @@ async def _run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 def _result(present: Mapping[DocumentId, Document]) -> dict[str, Any]:

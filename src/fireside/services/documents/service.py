@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from fireside.contracts import collections, documents
 from fireside.contracts.auth_facts import UserDeleted
 from fireside.contracts.base import Nothing
+from fireside.contracts.conversation import OwnerErased
 from fireside.contracts.embedding_models import (
     LIST_MODELS,
     USE_MODEL,
@@ -30,13 +31,14 @@ from fireside.ports.secret_box import SecretBox
 from fireside.runtime.caching import Cache, Often
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, DurableService, JobRun, UnitOfWork, on_job
-from fireside.runtime.mesh import action, on_event, stream_action
+from fireside.runtime.mesh import action, on_event, on_signal, stream_action
 from fireside.services.documents.deleting import Deleting
 from fireside.services.documents.embedding_models import EmbeddingChoice
 from fireside.services.documents.index_filling import Filling
 from fireside.services.documents.index_moving import Moving
 from fireside.services.documents.indexing import Indexing
 from fireside.services.documents.managing import Managing
+from fireside.services.documents.model import personal_id
 from fireside.services.documents.preparing import Preparing
 from fireside.services.documents.reading import Reading
 from fireside.services.documents.receiving import Receiving
@@ -279,3 +281,8 @@ class DocumentsService(DurableService):
         """Delete what a user kept whose account is gone."""
         del context
         await self._deleting.delete_of_user(unit, event.user_id)
+
+    @on_signal(OwnerErased)
+    async def forget_searches(self, _context: Context, signal: OwnerErased) -> None:
+        """Remember no search of a user who is gone; the fact of that is handled on one node alone."""
+        self._searches.collections_gone([personal_id(signal.owner_id)])

@@ -36,6 +36,8 @@ class MoveIndex(Contract):
     model: str
 
 
-INDEX: Final = Job(INDEX_JOB, IndexDocuments, max_attempts=8, timeout_s=None, concurrency=2, retry_s=2.0)
+INDEX: Final = Job(
+    INDEX_JOB, IndexDocuments, max_attempts=8, timeout_s=None, concurrency=2, retry_s=2.0, waits_for_parts=True
+)
 SWEEP: Final = Job("documents.sweep", SweepDocuments, max_attempts=20, timeout_s=3600.0, concurrency=1, retry_s=2.0)
-MOVE: Final = Job(MOVE_JOB, MoveIndex, max_attempts=6, timeout_s=None, concurrency=1, retry_s=5.0)
+MOVE: Final = Job(MOVE_JOB, MoveIndex, max_attempts=6, timeout_s=None, concurrency=1, retry_s=5.0, waits_for_parts=True)

@@ -99,6 +99,7 @@ class EmbeddingsService(Service):
         words = sum(len(text.split()) for text in request.texts)  # the embedder keeps its tokens to itself
         expected = Expected(3 * words, 0, words)
         async with self._meter.measure(context, embedder.facts.name, lambda: expected) as measured:
+            measured.asked()
             made = await self._embedded(embedder, request)
             measured.used(Usage(prompt_tokens=words, total_tokens=words))
             return made

@@ -1,8 +1,8 @@
 """The providers that administrators manage, and the models of roles: showing them, and changing them."""
 
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from fireside.contracts import providers as contract
 from fireside.contracts.base import Nothing
@@ -11,8 +11,10 @@ from fireside.contracts.inference import ModelRole
 from fireside.contracts.providers import (
     NodeProviders,
     ProviderFacts,
+    ProviderHealth,
     ProviderRemoved,
     ProviderSaved,
+    ProviderState,
     ProviderTrial,
     ProviderView,
     RoleChains,
@@ -21,7 +23,7 @@ from fireside.contracts.providers import (
     SetProvider,
 )
 from fireside.core.clock import Clock
-from fireside.core.errors import UnavailableError
+from fireside.core.errors import FiresideError
 from fireside.core.identity import service_identity
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database
@@ -30,6 +32,7 @@ from fireside.services.explore.repository import providers as repository
 from fireside.services.explore.repository.providers import StoredProvider
 
 _FACTS = tuple(ProviderFacts.model_fields)
+_FROM_BEST_TO_WORST: tuple[ProviderState, ...] = get_args(ProviderState)
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,16 @@ class Providing:
         return shelf.model_copy(update={"providers": tuple(_served(one) for one in stored), "chains": chains})
 
     async def views(self, context: Context) -> contract.Providers:
-        """All providers, with how one node finds them."""
+        """All providers, with how every node finds them."""
         async with self.database.read() as session:
             stored = await repository.all_providers(session)
-        found = await _from_node(context)
-        kept = [_view(one) for one in stored]
-        shown = sorted((*found.fixed, *kept), key=lambda view: view.name.lower())
-        health = {view.name: tuple(one for one in found.health if one.name == view.name) for view in shown}
-        return contract.Providers(items=tuple(view.model_copy(update={"health": health[view.name]}) for view in shown))
+        told, silent = await _from_nodes(context)
+        health = [one for node in told for one in node.health]
+        shown = (*_fixed(told), *(_view(one) for one in stored))
+        return contract.Providers(
+            items=tuple(_with_health(view, health) for view in sorted(shown, key=lambda view: view.name.lower())),
+            silent=silent,
+        )
 
     async def save(self, context: Context, wish: SetProvider) -> ProviderView:
         """Make or change a provider; without models it gets those that it lists.
@@ -62,7 +67,8 @@ class Providing:
             ProviderIsFixedError: One of the settings has this name.
             ProviderRefusedError: It has to be asked for its models, and something is wrong.
         """
-        if any(view.name.lower() == wish.name.lower() for view in (await _from_node(context)).fixed):
+        told, _ = await _from_nodes(context)
+        if any(view.name.lower() == wish.name.lower() for view in _fixed(told)):
             raise ProviderIsFixedError(f"{wish.name!r} stands in FIRESIDE_INFERENCE_SERVERS: change it there")
         provider = await self._meant(wish)
         if not provider.facts.models:
@@ -145,11 +151,25 @@ def _with_key(facts: ProviderFacts, wish: SetProvider, before: StoredProvider | 
     return StoredProvider(facts, before.sealed_key, before.key_end)
 
 
-async def _from_node(context: Context) -> NodeProviders:
-    with suppress(UnavailableError):  # what is kept can be shown and changed without
-        asking = context.with_identity(service_identity("explore"))
-        return await asking.call(contract.NODE, Nothing())
-    return NodeProviders()
+async def _from_nodes(context: Context) -> tuple[list[NodeProviders], tuple[str, ...]]:
+    """What the nodes that ask providers tell of them, and who does not tell; what is kept is shown without them."""
+    found = await context.with_identity(service_identity("explore")).call_each(contract.NODE, Nothing())
+    told = {node_id: node for node_id, node in found.items() if not isinstance(node, FiresideError)}
+    return list(told.values()), tuple(node_id for node_id in found if node_id not in told)
+
+
+def _fixed(nodes: Sequence[NodeProviders]) -> list[ProviderView]:
+    """The providers of the settings: each once, as the first node has it that knows it."""
+    found = dict[str, ProviderView]()
+    for view in (view for node in nodes for view in node.fixed):
+        found.setdefault(view.name.lower(), view)
+    return list(found.values())
+
+
+def _with_health(view: ProviderView, health: Sequence[ProviderHealth]) -> ProviderView:
+    own = tuple(one for one in health if one.name == view.name)
+    state = max((one.state for one in own), key=_FROM_BEST_TO_WORST.index, default=None)
+    return view.model_copy(update={"health": own, "state": state})
 
 
 async def _try(context: Context, provider: StoredProvider) -> ProviderTrial:

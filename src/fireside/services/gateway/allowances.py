@@ -51,13 +51,16 @@ class Allowances:
         return self._app(scope, receive, send)
 
     def _telling(self, scope: Scope, send: Send) -> Send:
-        async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == _OK:
-                state = scope["state"]
-                left = await self._source.left(state["context"].identity, state.get(_MODEL, ""))
-                headers = _anthropic(left) if scope["path"].startswith(_ANTHROPIC) else _openai(left)
-                message["headers"] = [*message["headers"], *headers]
+        async def tell(message: Message) -> None:
+            state = scope["state"]
+            left = await self._source.left(state["context"].identity, state.get(_MODEL, ""))
+            headers = _anthropic(left) if scope["path"].startswith(_ANTHROPIC) else _openai(left)
+            message["headers"] = [*message["headers"], *headers]
             await send(message)
+
+        def send_told(message: Message) -> Awaitable[None]:
+            is_head = message["type"] == "http.response.start" and message["status"] == _OK
+            return tell(message) if is_head else send(message)
 
         return send_told
 

@@ -4,6 +4,7 @@ A credential that does not work is an error, never nobody. A long reply ends whe
 sockets stand in `socket_authentication`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -119,21 +120,21 @@ class _ReplyGuard:
         self._watch: Watch | None = None
 
     def send(self, message: Message) -> Awaitable[None]:
-        if message.get("more_body") and (self._watch is None or self._watch.changed.is_set()):
-            return self._look_and_send(message)
+        if message.get("more_body"):
+            self._watch = self._watch or self._make_watch()
+            if self._watch.changed.is_set():
+                return self._look_and_send(self._watch, message)
         return self._send(message)
 
     def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
 
-    async def _look_and_send(self, message: Message) -> None:
-        if self._watch is None:
-            self._watch = self._make_watch()
-        if self._watch.changed.is_set():
-            self._watch.changed.clear()
-            try:
-                await self._recheck()
-            except FiresideError as error:
-                raise ReplyBrokenOffError(error.code) from error
+    async def _look_and_send(self, watch: Watch, message: Message) -> None:
+        watch.changed.clear()
+        await asyncio.sleep(0)  # a piece of a stream may be sent in no task; calls need one
+        try:
+            await self._recheck()
+        except FiresideError as error:
+            raise ReplyBrokenOffError(error.code) from error
         await self._send(message)

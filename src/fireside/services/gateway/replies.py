@@ -105,8 +105,8 @@ async def pieces_of(head: ForwardHead, items: ForwardedItems) -> AsyncGenerator[
     Raises:
         FiresideError: They broke off.
     """
-    if (read := head.read) is not None:
-        while data := await read():
+    if (passage := head.passage) is not None:
+        while data := await passage.read():
             yield data
     async for item in items:
         if isinstance(item, ForwardChunk):
@@ -121,9 +121,8 @@ async def content_of(head: ForwardHead, items: ForwardedItems) -> bytes:
 async def _pass_on(head: ForwardHead, items: ForwardedItems, send: Send) -> None:
     """Send the pieces of a stream as they come; an error that breaks it is its last event."""
     try:
-        if (read := head.read) is not None:  # as `pieces_of`, without what a generator costs for each word
-            while data := await read():
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+        if (passage := head.passage) is not None:  # what has come is written at once: no task waits for a word
+            await passage.pipe(lambda data: send({"type": "http.response.body", "body": data, "more_body": True}))
         await _send_all(pieces_of(head, items), send)
     except FiresideError as error:  # what came before may have ended within a line
         failure = b"\n\n" + dialect.failed_chunk(error) + dialect.DONE

@@ -4,11 +4,12 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
 from typing import TypeVar
 
 from fireside.core.errors import UpstreamError
 from fireside.core.openai_wire import refusal
-from fireside.ports.language_model import Completed, LanguageModelServer, Prompt, RawReply, TextDelta
+from fireside.ports.language_model import Completed, Heard, LanguageModelServer, Prompt, RawReply, TextDelta, WriteBytes
 from fireside.runtime.middleware.deadlines import Deadline, Deadlines, WaitsDeadline
 from fireside.services.inference.errors import EmptyAnswerError, ModelTooSlowError
 from fireside.services.inference.provider_line import ProviderLine
@@ -54,7 +55,7 @@ class GuardedServer:
                     yield item
 
     @asynccontextmanager
-    async def forward(self, path: str, body: bytes) -> AsyncGenerator[RawReply, None]:
+    async def forward(self, path: str, body: bytes, heard: Heard | None = None) -> AsyncGenerator[RawReply, None]:
         """Pass a request through; a reply begins with its first bytes here, not only with its head.
 
         Raises:
@@ -66,7 +67,7 @@ class GuardedServer:
             deadline = span.left()
             try:
                 with deadline:
-                    async with self._server.forward(path, body) as reply:
+                    async with self._server.forward(path, body, heard) as reply:
                         first = await anext(reply.chunks, b"")
                         deadline.meet()
                         await _check(reply, first)
@@ -74,8 +75,8 @@ class GuardedServer:
                         attempt.answered()
                         self._line.note_first_word(self._line.clock.monotonic() - begun)
                         with span.rest() as rest:
-                            chunks = _Rest(first, reply.chunks, span, rest)
-                            yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after)
+                            chunks = _Rest(first, reply, _Wait(span, rest))
+                            yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after, chunks.pour)
             except TimeoutError as error:
                 if deadline.expired:
                     raise span.too_slow() from error
@@ -124,29 +125,49 @@ class Span:
         return self._limits.answer_s - (self._clock.monotonic() - self._begun)
 
 
+class _Wait:
+    """A block in which a piece is waited for; raises ModelTooSlowError when the time is over."""
+
+    __slots__ = ("_deadline", "_span")
+
+    def __init__(self, span: Span, deadline: WaitsDeadline) -> None:
+        self._span, self._deadline = span, deadline
+
+    def __enter__(self) -> None:
+        if self._deadline.expired:
+            raise self._span.too_slow()
+        self._deadline.begin_wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        is_over = kind is asyncio.CancelledError and self._deadline.cut_wait_short()
+        self._deadline.end_wait()
+        if is_over:
+            raise self._span.too_slow() from error
+
+
 class _Rest(AsyncIterator[bytes]):
     """All bytes of a reply, of which the first have come; raises ModelTooSlowError when the time is over."""
 
-    __slots__ = ("_chunks", "_deadline", "_first", "_span")
+    __slots__ = ("_first", "_reply", "_wait")
 
-    def __init__(self, first: bytes, chunks: AsyncIterator[bytes], span: Span, deadline: WaitsDeadline) -> None:
-        self._first, self._chunks, self._span, self._deadline = first, chunks, span, deadline
+    def __init__(self, first: bytes, reply: RawReply, wait: _Wait) -> None:
+        self._first, self._reply, self._wait = first, reply, wait
 
     async def __anext__(self) -> bytes:
         if self._first:
             first, self._first = self._first, b""
             return first
-        if self._deadline.expired:
-            raise self._span.too_slow()
-        self._deadline.begin_wait()
-        try:
-            return await anext(self._chunks)
-        except asyncio.CancelledError as error:
-            if self._deadline.cut_wait_short():
-                raise self._span.too_slow() from error
-            raise
-        finally:
-            self._deadline.end_wait()
+        with self._wait:
+            return await anext(self._reply.chunks)
+
+    async def pour(self, write: WriteBytes) -> None:
+        """As `RawReply.pipe`; there, slow writing is part of the time of the answer."""
+        if self._first:
+            await write(await anext(self))
+        with self._wait:
+            await self._reply.pipe(write)
 
 
 async def _in_time(work: Awaitable[ItemT], span: Span) -> ItemT:

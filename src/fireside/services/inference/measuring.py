@@ -1,7 +1,7 @@
 """What is known of a call before it is made; worked out only where a limit holds, or the server tells no usage."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -29,21 +29,36 @@ def forwarded_call(request: Forward, model: ServedModel) -> Callable[[], Expecte
     """A request that is passed through."""
 
     def expected() -> Expected:
-        return Expected(len(request.body), _max_tokens(request), model.context_tokens)
+        body = _body(request)
+        return Expected(
+            len(request.body),
+            _max_tokens(body) if request.path in _WITH_ANSWERS else 0,
+            model.context_tokens,
+            prompts=_prompts(body),
+            answers_to_each=max(1, _count(body.get("n")), _count(body.get("best_of"))),
+        )
 
     return expected
 
 
-def _max_tokens(request: Forward) -> int | None:
-    """Longest answers that a request allows, together; 0 where answers are none, None when it does not say."""
-    if request.path not in _WITH_ANSWERS:
-        return 0
+def _body(request: Forward) -> dict[str, Any]:
     try:
-        body = json_object(orjson.loads(request.body))
+        return json_object(orjson.loads(request.body))
     except orjson.JSONDecodeError:
-        return None
-    wanted = max(_count(body.get("max_completion_tokens")), _count(body.get("max_tokens")))
-    return wanted * max(1, _count(body.get("n"))) if wanted else None
+        return {}
+
+
+def _max_tokens(body: dict[str, Any]) -> int | None:
+    """Longest answer that a request allows; None when it does not say."""
+    return max(_count(body.get("max_completion_tokens")), _count(body.get("max_tokens"))) or None
+
+
+def _prompts(body: dict[str, Any]) -> int:
+    """How many texts a request has, each of which has the model's window to itself; a list of numbers is one."""
+    texts = body.get("prompt") or body.get("input") or body.get("documents")
+    if not isinstance(texts, list):
+        return 1
+    return sum(not isinstance(text, int) for text in cast("list[Any]", texts)) or 1
 
 
 def _count(value: Any) -> int:

@@ -38,6 +38,11 @@ class ServedModel:
         """For how many seconds its provider is left alone; None when it may be asked."""
         return None if self.line is None else self.line.wait_s(self.upstream_name)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it reads what it is asked as soon as it is asked, and is not being loaded first."""
+        return self.engine is None or self.engine.status.state == "ready"
+
     def require_ready(self) -> None:
         """Pass when it may be asked.
 

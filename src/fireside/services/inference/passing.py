@@ -1,6 +1,6 @@
 """Passing a compatible client's request on: to the model that it names, at whichever of its equals answers."""
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 
@@ -8,7 +8,7 @@ import orjson
 
 from fireside.contracts.inference import Forward
 from fireside.core.errors import FiresideError, InvalidInputError, UnavailableError, UpstreamError
-from fireside.ports.language_model import RawReply
+from fireside.ports.language_model import RawReply, WriteBytes
 from fireside.runtime.context import Context
 from fireside.runtime.metering import Measured, ReplyReader
 from fireside.services.inference.images import refuse_images
@@ -21,11 +21,11 @@ _OK = 200
 class Passage:
     """The bytes of a reply on their way to whoever asked; what they used is read along."""
 
-    __slots__ = ("_chunks", "_error", "_over", "_reader", "_streamed")
+    __slots__ = ("_error", "_over", "_reader", "_reply", "_streamed")
 
     def __init__(self, reply: RawReply, measured: Measured) -> None:
         """Begin to pass a reply on, which counts when it is an answer."""
-        self._chunks, self._reader = reply.chunks, ReplyReader()
+        self._reply, self._reader = reply, ReplyReader()
         self._streamed = reply.is_stream and reply.status == _OK
         self._over = False
         self._error: FiresideError | None = None
@@ -36,7 +36,7 @@ class Passage:
         """The next bytes; empty at their end and where they break off, of which `require_whole` tells."""
         while not self._over:
             try:
-                data = await anext(self._chunks)
+                data = await anext(self._reply.chunks)
             except StopAsyncIteration:
                 self._over = True
             except FiresideError as error:
@@ -46,6 +46,20 @@ class Passage:
                 if data:
                     return data
         return b""
+
+    async def pipe(self, write: WriteBytes) -> None:
+        """As `RawReply.pipe`; it ends also where the bytes break off, of which `require_whole` tells."""
+        feed = self._reader.feed
+
+        def write_read(data: bytes) -> Awaitable[None]:
+            feed(data)
+            return write(data)
+
+        try:
+            await self._reply.pipe(write_read)
+        except FiresideError as error:
+            self._error = error
+        self._over = True
 
     def require_whole(self) -> None:
         """Pass when the reply has come to its end, which a stream tells itself.
@@ -70,9 +84,12 @@ class Opened(AbstractAsyncContextManager[RawReply]):
     Another model never answers: who names a model here gets that model.
     """
 
-    def __init__(self, serving: Serving, context: Context, request: Forward, models: Sequence[ServedModel]) -> None:
+    def __init__(
+        self, serving: Serving, context: Context, request: Forward, models: Sequence[ServedModel], measured: Measured
+    ) -> None:
         """Prepare to ask the models, in order."""
         self._serving, self._context, self._request, self._models = serving, context, request, models
+        self._measured = measured
 
     async def __aenter__(self) -> RawReply:
         """Ask.
@@ -81,7 +98,7 @@ class Opened(AbstractAsyncContextManager[RawReply]):
             FiresideError: The last of them failed.
         """
         for model in self._models:
-            self._asked = _asked(self._serving, self._context, self._request, model)
+            self._asked = _asked(self._serving, self._context, self._request, model, self._measured)
             try:
                 return await self._asked.__aenter__()
             except FiresideError as error:
@@ -97,7 +114,9 @@ class Opened(AbstractAsyncContextManager[RawReply]):
 
 
 @asynccontextmanager
-async def _asked(serving: Serving, context: Context, request: Forward, model: ServedModel) -> AsyncGenerator[RawReply]:
+async def _asked(
+    serving: Serving, context: Context, request: Forward, model: ServedModel, measured: Measured
+) -> AsyncGenerator[RawReply]:
     body = _renamed(request, model)
     refuse_images(body, model)
     model.require_ready()
@@ -106,7 +125,8 @@ async def _asked(serving: Serving, context: Context, request: Forward, model: Se
             if not ticket.has_place:
                 async for _ in ticket.wait():
                     pass
-            async with model.server.forward(request.path, body) as reply:
+            heard = measured.asked() if model.is_there else None
+            async with model.server.forward(request.path, body, heard) as reply:
                 yield reply
 
 

@@ -184,6 +184,8 @@ class InferenceService(OffersLoading, Service):
             with model.queue.join(asker(context), request.priority) as ticket:
                 async for place in ticket.wait():
                     yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
+                if model.is_there:
+                    measured.asked()
                 async with aclosing(model.server.chat(_prompt(request, model))) as items:
                     async for item in items:
                         begun = clock.monotonic() if begun is None else begun
@@ -206,9 +208,9 @@ class InferenceService(OffersLoading, Service):
         models = (await self._serving.for_caller(context, request.model)).equals(request.model)
         require_kind(models[0], request.path)
         calling = self._meter.measure(context, request.model, forwarded_call(request, models[0]))
-        async with calling as measured, Opened(self._serving, context, request, models) as reply:
+        async with calling as measured, Opened(self._serving, context, request, models, measured) as reply:
             passage = Passage(reply, measured)
-            yield ForwardHead(status=reply.status, media_type=reply.media_type).with_reader(passage.read)
+            yield ForwardHead(status=reply.status, media_type=reply.media_type).followed_by(passage)
             while data := await passage.read():
                 yield ForwardChunk(data=data)
             passage.require_whole()

@@ -1,7 +1,7 @@
 """Which models are served right now, and for whom: those of the settings, and those that are installed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -12,7 +12,7 @@ from fireside.contracts.explore import SHELF, InstalledModel, ModelRule, Shelf
 from fireside.contracts.inference import ModelReady
 from fireside.core.errors import FiresideError
 from fireside.core.identity import Identity, service_identity
-from fireside.core.tasks import end
+from fireside.core.tasks import Tasks
 from fireside.runtime.context import Context
 from fireside.runtime.durable.wakeups import wait_at_most
 from fireside.services.inference.engine_room import Care, EngineRoom
@@ -51,7 +51,7 @@ class Serving:
         self._catalogues: dict[frozenset[str] | None, Catalogue] = {}
         self._announce: Callable[[str], None] = lambda _: None
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._changing = asyncio.Lock()
         self._warm_start = warm_start
         room.on_change = self.look_again
@@ -71,16 +71,20 @@ class Serving:
         """Begin to load engines, and to follow what is said about models."""
         await self._warm_start.recall()
         detached = context.detached()
-        self._announce = lambda name: self._spawn(detached.broadcast(ModelReady(name=name)))
+
+        def announce(name: str) -> None:
+            self._tasks.run(detached.broadcast(ModelReady(name=name)))
+
+        self._announce = announce
         for model in self._configured.models:
             self._room.treat(model, Care(kept=model.engine is not None))
             await self._try_to_load(model)
         if self._make is not None:
-            self._spawn(self._follow(context))
+            self._tasks.run(self._follow(context))
 
     async def stop(self) -> None:
         """Stop engines and let go of connections."""
-        await end(*self._tasks)
+        await self._tasks.end()
         for model in self.every:
             await self._close(model)
 
@@ -166,7 +170,7 @@ class Serving:
             self._shelf = shelf
             self._take_over(shelf)
             for connected in self.providers.take_over(shelf.providers) if self.providers is not None else ():
-                self._spawn(retire(connected))
+                self._tasks.run(retire(connected))
             self._names = frozenset(model.name for model in self.every)
             self._catalogues.clear()
             await self._choose()
@@ -179,7 +183,7 @@ class Serving:
         for key, (known, model) in list(self._installed.items()):
             if there.get(key) != known:
                 del self._installed[key]
-                self._spawn(self._retire(model))
+                self._tasks.run(self._retire(model))
         for key, model in there.items():
             if key not in self._installed:
                 self._installed[key] = (model, self._make(model))
@@ -222,11 +226,6 @@ class Serving:
     async def _close(self, model: ServedModel) -> None:
         await model.server.close()
         await self._room.drop(model)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _roles_of(identity: Identity) -> frozenset[str] | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, delete, exists, func, literal, select
+from sqlalchemy import ColumnElement, Row, bindparam, case, delete, exists, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,20 +23,25 @@ _UNITS: dict[LimitUnit, ColumnElement[int]] = {
     "tokens": hours.c.prompt_tokens + hours.c.completion_tokens,
     "cost": hours.c.cost_nano,
 }
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+# What is carried out several times a second is built once: building takes longer.
+_FORGETTING = delete(batches).where(batches.c.at < bindparam("before"))
+_ERASED_AMONG = select(erased_users.c.user_id).where(erased_users.c.user_id.in_(bindparam("told", expanding=True)))
 
 
 async def is_new_batch(session: AsyncSession, batch: str, *, now: datetime) -> bool:
     """Remember a batch; whether it was not known. Those that nobody sends again any more are forgotten."""
-    await session.execute(delete(batches).where(batches.c.at < now - _REMEMBERED))
-    remember = _insert(session)(batches).values(batch=batch, at=now).on_conflict_do_nothing().returning(batches.c.batch)
-    return (await session.execute(remember)).one_or_none() is not None
+    await session.execute(_FORGETTING, {"before": now - _REMEMBERED})
+    found = await session.execute(_remembering(_dialect(session)), {"batch": batch, "at": now})
+    return found.one_or_none() is not None
 
 
 async def add(session: AsyncSession, rows: Sequence[UsageRow]) -> None:
     """Add sums to those that are stored, always in the same order, so that two nodes never wait for each other."""
     named = await _without_erased(session, rows)
-    for row in sorted(named, key=lambda row: tuple(str(getattr(row, name)) for name in _PLACE)):
-        await _add(session, _insert(session)(hours).values(row.model_dump()))
+    ordered = sorted(named, key=lambda row: tuple(str(getattr(row, name)) for name in _PLACE))
+    if ordered:
+        await session.execute(_adding(_dialect(session)), [row.model_dump() for row in ordered])
 
 
 async def erase_user(session: AsyncSession, user_id: str) -> None:
@@ -45,7 +51,7 @@ async def erase_user(session: AsyncSession, user_id: str) -> None:
     place = (hours.c.hour, literal(ERASED), literal(""), hours.c.model, hours.c.roles)
     theirs = select(*place, *(func.sum(hours.c[name]) for name in _SUMS)).where(hours.c.user_id == user_id)
     theirs = theirs.group_by(hours.c.hour, hours.c.model, hours.c.roles)
-    await _add(session, _insert(session)(hours).from_select([*_PLACE, *_SUMS], theirs))
+    await session.execute(_summing(_insert(session)(hours).from_select([*_PLACE, *_SUMS], theirs)))
     await session.execute(delete(hours).where(hours.c.user_id == user_id))
     await opt_out(session, user_id, opted=False)
 
@@ -96,15 +102,29 @@ async def _without_erased(session: AsyncSession, rows: Sequence[UsageRow]) -> li
     """The rows; those of users who are gone without their names."""
     await hold_lock(session, _ERASING, shared=True)
     told = {row.user_id for row in rows}
-    gone = set(await session.scalars(select(erased_users.c.user_id).where(erased_users.c.user_id.in_(told))))
+    gone = set(await session.scalars(_ERASED_AMONG, {"told": list(told)}))
     nobody = {"user_id": ERASED, "api_key_id": ""}
     return [row.model_copy(update=nobody) if row.user_id in gone else row for row in rows]
 
 
-async def _add(session: AsyncSession, adding: Any) -> None:
+@cache
+def _remembering(dialect: str) -> Any:
+    return _INSERTS[dialect](batches).on_conflict_do_nothing().returning(batches.c.batch)
+
+
+@cache
+def _adding(dialect: str) -> Any:
+    return _summing(_INSERTS[dialect](hours))
+
+
+def _summing(adding: Any) -> Any:
     summed = {name: hours.c[name] + adding.excluded[name] for name in _SUMS}
-    await session.execute(adding.on_conflict_do_update(index_elements=_PLACE, set_=summed))
+    return adding.on_conflict_do_update(index_elements=_PLACE, set_=summed)
 
 
 def _insert(session: AsyncSession) -> Any:
-    return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert
+    return _INSERTS[_dialect(session)]
+
+
+def _dialect(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name

@@ -25,11 +25,16 @@ class UsageCountersConformance:
         assert found == Reserved(unknown=("b",))
         assert await counters.look(["a", "b"]) == [Level(0, 0), None]
 
-    async def test_a_seed_counts_and_a_second_one_does_not(self, counters: UsageCounters) -> None:
+    async def test_a_counter_that_is_seeded_again_counts_no_less_and_keeps_what_is_held(
+        self, counters: UsageCounters
+    ) -> None:
         await counters.seed("a", 7, ttl_s=HOUR_S)
-        await counters.seed("a", 9, ttl_s=HOUR_S)
+        await counters.reserve("1", [Claim("a", 2, 50)], lease_s=60)
+        await counters.seed("a", 5, ttl_s=HOUR_S)
+        assert await counters.look(["a"]) == [Level(7, 2)]
 
-        assert await counters.look(["a"]) == [Level(7, 0)]
+        await counters.seed("a", 9, ttl_s=HOUR_S)
+        assert await counters.look(["a"]) == [Level(9, 2)]
 
     async def test_one_full_counter_holds_nothing_on_the_others(self, counters: UsageCounters) -> None:
         await counters.seed("a", 0, ttl_s=HOUR_S)

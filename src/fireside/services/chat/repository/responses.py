@@ -5,21 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, exists, insert, select
+from sqlalchemy import RowMapping, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.core.ids import UserId
-from fireside.runtime.durable import hold_lock
-from fireside.services.chat.tables import erased_owners, stored_responses
-
-_ERASING = "chat_erased_owners"
-"""The lock of those who erase; whoever keeps a Response holds it shared."""
+from fireside.services.chat.repository import erased_owners
+from fireside.services.chat.tables import stored_responses
 
 
 async def add(session: AsyncSession, row: Mapping[str, Any]) -> None:
     """Store a Response, unless its owner is gone."""
-    await hold_lock(session, _ERASING, shared=True)
-    if not await session.scalar(select(exists().where(erased_owners.c.owner_id == row["owner_id"]))):
+    if not await erased_owners.is_refused(session, row["owner_id"]):
         await session.execute(insert(stored_responses).values(row))
 
 
@@ -52,7 +48,5 @@ async def remove_expired(session: AsyncSession, *, at: datetime) -> None:
 
 async def erase_of(session: AsyncSession, owner_id: UserId) -> None:
     """Delete every Response of an owner, and keep none from now on. Doing it again changes nothing."""
-    await hold_lock(session, _ERASING)
-    if not await session.scalar(select(exists().where(erased_owners.c.owner_id == owner_id))):
-        await session.execute(insert(erased_owners).values(owner_id=owner_id))
+    await erased_owners.refuse(session, owner_id)
     await session.execute(delete(stored_responses).where(stored_responses.c.owner_id == owner_id))

@@ -14,9 +14,10 @@ from sqlalchemy.engine import CursorResult
 from fireside.contracts.base import Event
 from fireside.core.ids import ConversationId, MessageId, UserId
 from fireside.ports.conversation_records import ConversationRecord, EventBatch, FeedbackRecord, MessageRecord
-from fireside.ports.conversation_store import Cause, DuplicateIdError, Fact
+from fireside.ports.conversation_store import Cause, DuplicateIdError, Fact, OwnerErasedError
 from fireside.runtime.context import Context
 from fireside.runtime.durable import Database, UnitOfWork
+from fireside.services.chat.repository import erased_owners
 from fireside.services.chat.repository.reading import SqlReads
 from fireside.services.chat.repository.rows import (
     batch_row,
@@ -70,6 +71,8 @@ class SqlWork(SqlReads):
 
     async def add_conversation(self, conversation: ConversationRecord) -> None:
         """See ConversationWork."""
+        if await erased_owners.is_refused(self._session, conversation.owner_id):
+            raise OwnerErasedError
         row = {**conversation_row(conversation), "message_count": 0}
         await self._insert_once(conversations, row)
         await self._add_tags(conversation)
@@ -146,8 +149,8 @@ class SqlWork(SqlReads):
             .where(messages.c.id.in_(message_ids), messages.c.state == "streaming")
             .values(lease_until=until)
         )
-        wished = select(messages.c.id).where(messages.c.id.in_(message_ids), messages.c.stop_wished)
-        return {MessageId(message_id) for message_id in await self._session.scalars(wished)}
+        wanted = select(messages.c.id).where(messages.c.id.in_(message_ids), messages.c.stop_wished.is_(False))
+        return set(message_ids) - {MessageId(message_id) for message_id in await self._session.scalars(wanted)}
 
     async def wish_stop(self, message_id: MessageId) -> None:
         """See ConversationWork."""
@@ -186,6 +189,16 @@ class SqlWork(SqlReads):
     async def erase_conversation(self, conversation_id: ConversationId) -> None:
         """See ConversationWork; what belongs to the conversation goes with it."""
         await self._session.execute(delete(conversations).where(conversations.c.id == conversation_id))
+
+    async def refuse_owner(self, owner_id: UserId) -> None:
+        """See ConversationWork."""
+        await erased_owners.refuse(self._session, owner_id)
+
+    async def erase_some_of(self, owner_id: UserId, *, limit: int) -> list[ConversationId]:
+        """See ConversationWork; what belongs to the conversations goes with them."""
+        some = select(conversations.c.id).where(conversations.c.owner_id == owner_id).limit(limit)
+        erased = delete(conversations).where(conversations.c.id.in_(some)).returning(conversations.c.id)
+        return [ConversationId(conversation_id) for conversation_id in await self._session.scalars(erased)]
 
     def emit(self, fact: Fact) -> None:
         """See ConversationWork."""

@@ -18,6 +18,7 @@ from fireside.contracts import chat
 from fireside.contracts.base import Contract
 from fireside.contracts.conversation import MessageView, NumberedEvent
 from fireside.core.errors import FiresideError, InvalidInputError, TooManyRequestsError
+from fireside.core.tasks import Tasks
 from fireside.runtime.context import Context
 from fireside.runtime.streams import as_frame
 
@@ -73,7 +74,7 @@ class _Socket:
         self._websocket = websocket
         self._context: Context = websocket.state.context
         self._sending = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def serve(self) -> None:
         try:
@@ -82,14 +83,10 @@ class _Socket:
         except (WebSocketDisconnect, KeyError):  # KeyError: a binary frame, which nothing here understands
             pass
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tasks.end()
 
     def _take(self, text: str) -> None:
-        task = asyncio.create_task(self._handle(text, busy=len(self._tasks) >= _MOST_AT_ONCE))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.run(self._handle(text, busy=len(self._tasks) >= _MOST_AT_ONCE))
 
     async def _handle(self, text: str, *, busy: bool) -> None:
         ref = ""

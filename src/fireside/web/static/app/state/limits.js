@@ -1,4 +1,7 @@
-/** The limits of usage for administrators: loading, adding, changing, removing. All of them are one live setting. */
+/**
+ * The limits of usage for administrators: loading, adding, changing, removing. All of them are one live setting. Prices, which are
+ * another, are loaded with them.
+ */
 import { account, config, models as modelsApi } from "../api/endpoints.js";
 import { describe, Problem } from "../api/problem.js";
 import { signal } from "../html.js";
@@ -7,10 +10,13 @@ import { may } from "./session.js";
 
 const LIMITS = "FIRESIDE_USAGE_LIMITS";
 const CURRENCY = "FIRESIDE_USAGE_CURRENCY";
+export const PRICES = "FIRESIDE_USAGE_PRICES";
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** All limits as they hold; null until they are loaded. */
 export const limits = signal(null);
+/** What models cost by their names; null until it is loaded. */
+export const priceTable = signal(null);
 export const currency = signal("USD");
 export const problem = signal("");
 /** Names and addresses of those whom limits name, by their id. */
@@ -57,6 +63,7 @@ export async function loadLimits() {
     const values = Object.fromEntries(found.items.map((item) => [item.name, item.value]));
     version = found.version;
     currency.value = values[CURRENCY];
+    priceTable.value = values[PRICES];
     limits.value = values[LIMITS];
     problem.value = "";
     loadNames();
@@ -100,9 +107,12 @@ export async function findUser(text) {
   return user.id;
 }
 
-async function replaceLimits(values) {
+const replaceLimits = (values) => changeSetting(LIMITS, values);
+
+/** Give one of the settings a value and load what holds then; throws what speaks against it. */
+export async function changeSetting(name, value) {
   try {
-    await config.change({ [LIMITS]: values }, version);
+    await config.change({ [name]: value }, version);
   } catch (error) {
     if (error.status !== 409) throw error;
     await loadLimits();

@@ -5,6 +5,8 @@ import { signal } from "../html.js";
 import { toastError } from "./notices.js";
 
 export const providers = signal(null);
+/** Nodes that ask providers and do not tell how they find them. */
+export const silent = signal([]);
 export const roles = signal({});
 export const modelNames = signal([]);
 export const problem = signal("");
@@ -29,6 +31,7 @@ export async function loadProviders() {
   try {
     const [listed, chains, models] = await Promise.all([api.list(), api.roles(), modelsApi.list()]);
     providers.value = listed.items;
+    silent.value = listed.silent;
     roles.value = chains.roles;
     modelNames.value = models.items.map((item) => item.name);
     problem.value = "";
@@ -77,7 +80,7 @@ export async function saveChain(role, chain) {
   }
 }
 
-const SHOWN_ONLY = ["fixed", "has_key", "key_end", "health"];
+const SHOWN_ONLY = ["fixed", "has_key", "key_end", "health", "state"];
 
 /** A provider as it is sent: without what is only shown. */
 export const bodyOf = (provider) =>

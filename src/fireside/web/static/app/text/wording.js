@@ -60,6 +60,9 @@ export const amount = (count) => count.toLocaleString("en", { maximumFractionDig
 export const money = (value, currency) =>
   value.toLocaleString("en", { style: "currency", currency, ...(value && value < 1 ? { maximumSignificantDigits: 2 } : {}) });
 
+/** A price with all its digits. */
+export const price = (value, currency) => value.toLocaleString("en", { style: "currency", currency, maximumFractionDigits: 12 });
+
 /** When something begins that lies ahead: "at 14:00" today, "on 3 March at 02:00" later. */
 export function until(time, now = Date.now()) {
   const date = new Date(time);

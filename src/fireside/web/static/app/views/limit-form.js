@@ -1,10 +1,11 @@
 /** The form of one limit. What is wrong with a field stands below it and says what to do. */
 import { account } from "../api/endpoints.js";
 import { describe } from "../api/problem.js";
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useRef, useState } from "../html.js";
 import { currency, findUser, isId, modelNames, people, roleNames, saveLimit, SUBJECTS, subjectOf } from "../state/limits.js";
 import { speak } from "../state/notices.js";
 import { may } from "../state/session.js";
+import { Field, SaveOrCancel, stateOf, useFocus, valuesOf } from "./form-field.js";
 
 const MOST = 10 ** 12;
 const SUGGEST_AFTER_MS = 200;
@@ -14,22 +15,18 @@ const NAMED = {
   key: { label: "Id of the API key", hint: "“What was used” by API key shows it", wrong: "Write the id of the API key, as “What was used” by API key shows it." },
 };
 
-export function LimitForm({ limit, onDone }) {
+export function LimitForm({ item: limit, onDone }) {
   const [subject, setSubject] = useState(limit ? subjectOf(limit).value : "each-user");
   const [unit, setUnit] = useState(limit?.unit ?? "tokens");
   const [wrong, setWrong] = useState({});
   const [busy, setBusy] = useState(false);
   const form = useRef(null);
-  useEffect(() => form.current.querySelector(limit ? "[name=amount]" : "[name=subject]").focus(), []);
-  useEffect(() => {
-    const first = form.current.querySelector("[aria-invalid=true]");
-    if (first) first.focus();
-  }, [wrong]);
+  useFocus(form, limit ? "[name=amount]" : "[name=subject]", wrong);
   const { names } = SUBJECTS.find((known) => known.value === subject);
 
   const save = async (event) => {
     event.preventDefault();
-    const values = read(form.current);
+    const values = valuesOf(form.current);
     const found = mistakes(values, names);
     setWrong(found);
     if (Object.keys(found).length) return;
@@ -52,8 +49,8 @@ export function LimitForm({ limit, onDone }) {
           </select>
         </label>
         ${names ? html`<${Named} key=${names} names=${names} value=${whoOf(limit, names)} wrong=${wrong.who} />` : null}
-        <${Field} name="amount" label="How much" wrong=${wrong.amount}>
-          <input name="amount" inputmode="decimal" autocomplete="off" defaultValue=${limit ? String(Number(limit.amount)) : ""} ...${state("amount", wrong)} />
+        <${Field} id="limit-amount" label="How much" wrong=${wrong.amount}>
+          <input name="amount" inputmode="decimal" autocomplete="off" defaultValue=${limit ? String(Number(limit.amount)) : ""} ...${stateOf("limit-amount", wrong.amount)} />
         <//>
         <label class="field"><span>Of what</span>
           <select name="unit" value=${unit} onChange=${(event) => setUnit(event.target.value)}>
@@ -61,7 +58,7 @@ export function LimitForm({ limit, onDone }) {
             <option value="requests">requests</option>
             <option value="cost">money (${currency.value})</option>
           </select>
-          ${unit === "cost" ? html`<small>models without a price cost nothing; “fireside limits price” sets prices</small>` : null}
+          ${unit === "cost" ? html`<small>models without a price cost nothing; prices stand below</small>` : null}
         </label>
         <label class="field"><span>In each</span>
           <select name="window">
@@ -73,11 +70,7 @@ export function LimitForm({ limit, onDone }) {
         </label>
         <datalist id="limit-models">${modelNames.value.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
       </div>
-      <p class="form-problem" role="alert">${wrong.form ?? ""}</p>
-      <div class="button-row">
-        <button type="submit" class="button primary" disabled=${busy}>${busy ? "Saving…" : "Save"}</button>
-        <button type="button" class="button quiet" onClick=${onDone}>Cancel</button>
-      </div>
+      <${SaveOrCancel} problem=${wrong.form} busy=${busy} onCancel=${onDone} />
     </form>
   `;
 }
@@ -93,41 +86,26 @@ function Named({ names, value, wrong }) {
     timer.current = setTimeout(() => account.peopleLike(text).then((found) => setSuggested(found.items)).catch(() => {}), SUGGEST_AFTER_MS);
   };
   const { label, hint } = NAMED[names];
-  const problem = state("who", { who: wrong });
+  const problem = stateOf("limit-who", wrong);
   if (names === "role" && roleNames.value.length) {
-    return html`<${Field} name="who" label=${label} wrong=${wrong}>
+    return html`<${Field} id="limit-who" label=${label} wrong=${wrong}>
       <select name="who" ...${problem}>
         <option value="">Choose…</option>
         ${roleNames.value.map((role) => html`<option key=${role} value=${role} selected=${role === value}>${role}</option>`)}
       </select>
     <//>`;
   }
-  return html`<${Field} name="who" label=${label} hint=${hint} wrong=${wrong}>
+  return html`<${Field} id="limit-who" label=${label} hint=${hint} wrong=${wrong}>
     <input name="who" list=${names === "user" ? "limit-people" : null} autocomplete="off" spellcheck="false" maxlength="300" defaultValue=${value}
       onInput=${(event) => names === "user" && suggest(event.target.value)} ...${problem} />
     <datalist id="limit-people">${suggested.map((one) => html`<option key=${one.id} value=${one.email}>${one.name}</option>`)}</datalist>
   <//>`;
 }
 
-const Field = ({ name, label, hint, wrong, children }) => html`
-  <div class="field">
-    <label class="field"
-      ><span>${label} ${hint ? html`<small>${hint}</small>` : null}</span>
-      ${children}
-    </label>
-    ${wrong ? html`<small class="field-problem" id=${`limit-${name}-problem`}>${wrong}</small>` : null}
-  </div>
-`;
-
-const state = (name, wrong) => (wrong[name] ? { "aria-invalid": "true", "aria-describedby": `limit-${name}-problem` } : {});
-
 function whoOf(limit, names) {
   if (!limit || limit.who === "*" || subjectOf(limit).names !== names) return "";
   return names === "user" ? (people.value.get(limit.who)?.email ?? limit.who) : limit.who;
 }
-
-const read = (form) =>
-  Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
 
 function mistakes({ who, amount, unit }, names) {
   const found = {};

@@ -7,29 +7,24 @@ import {
   providers,
   removeProvider,
   saveProvider,
+  silent,
   bodyOf,
   testProvider,
   trials,
 } from "../state/providers.js";
 import { toastError } from "../state/notices.js";
 import { may } from "../state/session.js";
-import { ago, plural } from "../text/wording.js";
+import { plural } from "../text/wording.js";
 import { confirm } from "./dialog.js";
 import { EmbeddingModels } from "./embedding-models.js";
 import { Icon } from "./icons.js";
 import { ProviderForm } from "./provider-form.js";
+import { ProviderHealth, ProviderState } from "./provider-health.js";
 import { RoleChains } from "./role-chains.js";
 
 const REFRESH_MS = 5000;
 /** The name of the provider that is being changed; "" for a new one, null for none. */
 const editing = signal(null);
-
-const STATES = {
-  closed: { label: "Well", look: "good" },
-  half_open: { label: "Trying again", look: "waits" },
-  open: { label: "Left alone", look: "bad" },
-  off: { label: "Cannot be used", look: "bad" },
-};
 
 export function Providers() {
   useEffect(() => {
@@ -53,6 +48,13 @@ export function Providers() {
           }
         </header>
         ${problem.value ? html`<p class="thread-problem" role="alert">${problem.value}</p>` : null}
+        ${
+          silent.value.length
+            ? html`<p class="provider-silent" role="status">
+                No answer from ${silent.value.join(", ")}: how providers do there is not shown.
+              </p>`
+            : null
+        }
         ${editing.value === "" ? html`<${ProviderForm} onDone=${done} />` : null}
         ${list ? html`<${ProviderList} list=${list} onDone=${done} />` : html`<p class="list-empty" role="status">Loading…</p>`}
         ${list ? html`<${RoleChains} />` : null}
@@ -78,53 +80,21 @@ function ProviderList({ list, onDone }) {
 }
 
 function ProviderCard({ item }) {
-  const health = item.health[0];
-  const state = stateOf(item, health);
   const kind = KINDS.find((known) => known.kind === item.kind)?.label ?? item.kind;
   return html`
     <li class="provider-card">
       <div class="provider-head">
         <h2>${item.name}</h2>
-        <span class=${`provider-state is-${state.look ?? "off"}`}>${state.label}</span>
+        <${ProviderState} item=${item} />
         ${item.fixed ? html`<span class="provider-fixed" title="Changed in FIRESIDE_INFERENCE_SERVERS">in the settings</span>` : null}
       </div>
       <p class="document-facts">${[kind, ...item.urls.map((url) => url.replace(/\/$/, ""))].join(" · ")}</p>
       <p class="provider-models">${item.models.join(", ")}</p>
-      <dl class="provider-figures">
-        ${figures(item, health).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
-      </dl>
-      ${
-        health?.last_error
-          ? html`<p class="provider-error">
-              <${Icon} name="triangle-alert" size=${15} />
-              <span>${health.last_error} ${health.last_error_at ? html`<small>${ago(health.last_error_at)}</small>` : null}</span>
-            </p>`
-          : null
-      }
+      <${ProviderHealth} item=${item} />
       <${Trial} name=${item.name} />
       ${may("admin:write") ? html`<${Actions} item=${item} />` : null}
     </li>
   `;
-}
-
-function stateOf(item, health) {
-  if (!item.enabled) return { label: "Off" };
-  const isNew = !health || (health.state === "closed" && !health.answers && !health.failures);
-  return isNew ? { label: "Not asked yet", look: "waits" } : STATES[health.state];
-}
-
-function figures(item, health) {
-  const found = [["Key", item.has_key ? (item.key_end ? `…${item.key_end}` : "set") : "none"]];
-  if (!health) return found;
-  found.push(["Answers", health.answers], ["Failures", health.failures]);
-  if (health.first_word_ms !== null) found.push(["First word", `${Math.round(health.first_word_ms)} ms`]);
-  if (health.tokens_per_s !== null) found.push(["Speed", `${health.tokens_per_s} tokens/s`]);
-  if (health.running) found.push(["Running", health.running]);
-  if (health.wait_s) found.push(["Asked again in", `${Math.ceil(health.wait_s)} s`]);
-  for (const [model, wait] of Object.entries(health.resting)) {
-    found.push([`Rate limit of ${model}`, `${Math.ceil(wait)} s left`]);
-  }
-  return found;
 }
 
 function Trial({ name }) {

@@ -1,12 +1,13 @@
-/** What one used of models and what is left of each limit; for administrators also what everybody used, and all limits. */
+/** What one used of models and what is left of each limit; for administrators also what everybody used, all limits and prices. */
 import { account, usage } from "../api/endpoints.js";
 import { describe } from "../api/problem.js";
 import { html, useEffect, useSignal } from "../html.js";
-import { limits } from "../state/limits.js";
+import { limits, loadLimits, loadOffers, problem } from "../state/limits.js";
 import { toastError } from "../state/notices.js";
 import { may } from "../state/session.js";
 import { amount, money, until } from "../text/wording.js";
 import { LimitsOfEverybody } from "./limits.js";
+import { PricesOfModels } from "./prices.js";
 
 /** What stands for several users whose names are not shown. */
 const TOGETHER = [
@@ -26,9 +27,21 @@ export function Usage() {
       <div class="documents-column usage">
         <header class="documents-head"><h1>Usage and limits</h1></header>
         <${UsageView} />
-        ${may("admin:read") ? html`<${LimitsOfEverybody} />` : null}
+        ${may("admin:read") ? html`<${Settings} />` : null}
       </div>
     </div>
+  `;
+}
+
+function Settings() {
+  useEffect(() => {
+    loadLimits();
+    loadOffers();
+  }, []);
+  return html`
+    ${problem.value ? html`<p class="thread-problem" role="alert">${problem.value}</p>` : null}
+    <${LimitsOfEverybody} />
+    <${PricesOfModels} />
   `;
 }
 
