@@ -15,7 +15,7 @@ from tests.faults.effects import lost_and_doubled
 from tests.faults.load import PATIENCE_S, under_load
 from tests.faults.setting import GATEWAYS, NODES, SLOW_MODEL, ClusterSetting
 
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(600)]
 LISTENERS = ("documents", "vectors")
 TELLERS = tuple(name for name in NODES if name not in LISTENERS)
 STORY = " ".join(f"word{n}" for n in range(24))

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import gc
 import importlib.util
 import json
 import logging
-import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -18,8 +16,9 @@ from fireside import web
 from fireside.adapters.rate_windows.memory import MemoryRateWindows
 from fireside.bootstrap.data_folder import held_by_this_process
 from fireside.bootstrap.databases import SERVICES_WITH_DATABASES, SERVICES_WITH_JOBS
-from fireside.bootstrap.environment import SettingsError, read_settings
+from fireside.bootstrap.environment import read_settings
 from fireside.bootstrap.house import open_house
+from fireside.bootstrap.http_server import HttpServer, listen
 from fireside.bootstrap.parts import Parts, make_parts
 from fireside.bootstrap.routers import make_routers, web_page
 from fireside.bootstrap.services import is_hosted
@@ -35,8 +34,6 @@ from fireside.services.gateway.probes import Probes
 from fireside.services.gateway.settings import GatewaySettings
 
 SERVER_FILE = "server.json"
-_LAST_REQUESTS_S = 0.3
-_OBJECTS_BETWEEN_COLLECTIONS = 10_000
 _SOME_GATEWAY = "http://ADDRESS-OF-A-GATEWAY"
 
 
@@ -69,7 +66,7 @@ async def serve(settings: Settings, *, only: Sequence[str] | None = None, announ
     parts = make_parts(settings, announce_setup=links.append)
     parts.book.listen(LoggingSettings, set_level)
     held = held_by_this_process(settings.folder, settings.node_id)
-    with held, _listen(settings.host, settings.port) as listening:
+    with held, listen(settings.host, settings.port) as listening:
         url = _url(settings.host, listening.getsockname()[1])
         async with open_house(parts, only=only) as node:
             is_front = is_hosted("gateway", only)
@@ -86,7 +83,7 @@ async def serve(settings: Settings, *, only: Sequence[str] | None = None, announ
             known = _known_to_the_command_line(settings.folder, url) if is_front else contextlib.nullcontext()
             front, shown = (url, url) if is_front else (_SOME_GATEWAY, f"{url}/health/ready (node {node.node_id})")
             with known:
-                await _Server(config, lambda: _welcome(shown, front, links, announce)).serve(sockets=[listening])
+                await HttpServer(config, lambda: _welcome(shown, front, links, announce)).serve(sockets=[listening])
 
 
 def _logging_settings() -> LoggingSettings:
@@ -94,48 +91,6 @@ def _logging_settings() -> LoggingSettings:
     settings = read_settings(LoggingSettings)
     unsaid = "format" not in settings.model_fields_set and sys.stderr.isatty()
     return settings.model_copy(update={"format": "console"}) if unsaid else settings
-
-
-class _Server(uvicorn.Server):
-    """Tells when it serves."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve, then say so."""
-        await super().startup(sockets)
-        _spare_the_collector()
-        _forget_generators()
-        self._on_ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop to serve; the house is stopped after that, so the signal that told us must not end the process yet.
-
-        Whoever has just connected gets to say what for: uvicorn would hang up on them, and a request through a proxy
-        would fail that another node could have taken.
-        """
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(_LAST_REQUESTS_S)
-        await super().shutdown(sockets)
-        self._captured_signals.clear()
-
-
-def _spare_the_collector() -> None:
-    """Have cycles looked for less often, and never in what a server keeps for good: a tenth of a request's time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-
-
-def _forget_generators() -> None:
-    """Have the event loop keep no list of asynchronous generators that begin: it would close at its end what is left.
-
-    Whoever uses one here closes it; noting the ten of a request took a twentieth of its time.
-    """
-    sys.set_asyncgen_hooks(firstiter=None)
 
 
 def make_application(node: Node, parts: Parts) -> ASGIApp:
@@ -167,22 +122,6 @@ def make_application(node: Node, parts: Parts) -> ASGIApp:
 
 def _probes(node: Node, parts: Parts) -> Probes:
     return Probes(health=node.health, metrics=parts.metrics.render)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else small replies wait 40 ms
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"FIRESIDE_PORT: cannot listen on {host}:{port} ({error.strerror}): choose another with --port"
-        ) from error
-    return listening
 
 
 def _url(host: str, port: int) -> str:
