@@ -1,4 +1,4 @@
-"""A server of embeddings that hangs: what is to be embedded waits for it, however long it takes."""
+"""A server of embeddings that hangs, is busy, or away behind a proxy: what is to be embedded waits for it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from fireside.adapters.language_model.model_server import Endpoint
 from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.contracts import embedding_models, embeddings
 from fireside.contracts.jobs import JobRef, jobs_of
-from fireside.core.errors import InvalidInputError, UnavailableError, UpstreamError
+from fireside.core.errors import InvalidInputError, TooManyRequestsError, UnavailableError, UpstreamError
 from fireside.core.ids import JobId
 from fireside.ports.embedder import EmbedderFacts
 from fireside.runtime.durable import Database, Job
@@ -34,10 +34,11 @@ HANG_S = 0.1
 
 
 class EmbeddingServer:
-    """A real server that answers so many requests, and then takes them and says nothing until it is freed."""
+    """A real server that answers so many requests, and then says nothing, or the same error, until it is freed."""
 
-    def __init__(self, answers: int) -> None:
+    def __init__(self, answers: int, *, error: int | None) -> None:
         self.answers = answers
+        self.error = error
         self.unheard = 0
         self.freed = asyncio.Event()
 
@@ -45,6 +46,8 @@ class EmbeddingServer:
         asked = await request.json()
         if self.answers <= 0:
             self.unheard += 1
+            if self.error is not None:
+                return web.Response(status=self.error)
             await self.freed.wait()
         self.answers -= 1
         rows = [vector_of(text, salt="model-1") for text in asked["input"]]
@@ -98,10 +101,11 @@ async def tried_for_long(folder: Path, job: Job[Any]) -> None:
 
 
 @pytest.mark.requirement("I12")
+@pytest.mark.parametrize("error", [None, 429, 502, 504])
 async def test_what_a_server_left_half_filled_is_filled_when_it_answers_again(
-    tmp_path: Path, upstream: Upstream
+    tmp_path: Path, upstream: Upstream, error: int | None
 ) -> None:
-    server, vectors = EmbeddingServer(answers=1), FakeVectors()
+    server, vectors = EmbeddingServer(answers=1, error=error), FakeVectors()
     upstream.handler = server.answer
     remote = RemoteEmbeddings(upstream.base_url)
     async with running_knowledge(tmp_path, embeddings=remote, vectors=vectors, index_chunks_at_once=8) as knowledge:
@@ -145,8 +149,10 @@ async def test_a_move_to_another_model_waits_for_its_server(tmp_path: Path) -> N
 
 def test_only_what_is_away_is_waited_for_without_end() -> None:
     away, broken, wrong = UnavailableError("away"), UpstreamError("broken"), InvalidInputError("wrong")
+    busy = TooManyRequestsError("busy", retry_after_s=1)
 
     assert [INDEX.gives_up(away, attempt=number) for number in (1, 100)] == [False, False]
+    assert [INDEX.gives_up(busy, attempt=number) for number in (1, 100)] == [False, False]
     assert [INDEX.gives_up(broken, attempt=number) for number in (1, 100)] == [False, True]
     assert [INDEX.gives_up(ValueError(), attempt=number) for number in (1, 100)] == [False, True]
     assert INDEX.gives_up(wrong, attempt=1)

@@ -22,6 +22,8 @@ from fireside.ports.embedder import EmbedderFacts, EmbedderFailedError, Embedder
 from fireside.ports.language_model import RawReply
 
 _PATH = "/v1/embeddings"
+_NOBODY_BEHIND = frozenset({502, 504})
+"""What a proxy says whose server is away."""
 
 
 class Connection(Protocol):
@@ -129,6 +131,8 @@ class OpenAiServerEmbedder:
         body = orjson.dumps({"model": self._model, "input": texts, "encoding_format": "float"})
         async with self._connection.forward(_PATH, body) as reply:
             content = b"".join([piece async for piece in reply.chunks])
+        if reply.status in _NOBODY_BEHIND:
+            raise EmbedderUnavailableError(f"the server of {self._model} is away: its proxy answers {reply.status}")
         if reply.status != 200:
             raise refusal(reply.status, content, retry_after=reply.retry_after)
         try:

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fireside.contracts.base import Contract
-from fireside.core.errors import ConflictError, DeadlineExceededError, FiresideError, InternalError, UnavailableError
+from fireside.core.errors import (
+    ConflictError,
+    DeadlineExceededError,
+    FiresideError,
+    InternalError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 
-_AWAY = frozenset({UnavailableError.status, DeadlineExceededError.status})
+_NOT_NOW = frozenset({UnavailableError.status, DeadlineExceededError.status, TooManyRequestsError.status})
 PayloadT = TypeVar("PayloadT", bound=Contract)
 
 
@@ -30,7 +37,7 @@ class Job(Generic[PayloadT]):
         timeout_s: Longest time for one attempt; None for no limit.
         concurrency: Most jobs of this kind that run at once on a node.
         retry_s: Wait before the second attempt, doubled each time; the setting of the durable core when None.
-        waits_for_parts: Whether it is never given up because a part that it needs is away, or does not answer.
+        waits_for_parts: Whether it is never given up because a part that it needs is away, busy, or does not answer.
     """
 
     kind: str
@@ -45,6 +52,6 @@ class Job(Generic[PayloadT]):
         """Whether no attempt follows the one, from 1, that ended so."""
         if not isinstance(error, FiresideError):
             return attempt >= self.max_attempts
-        if self.waits_for_parts and error.status in _AWAY:
+        if self.waits_for_parts and error.status in _NOT_NOW:
             return False
         return attempt >= self.max_attempts or not (error.retryable or error.status >= InternalError.status)
