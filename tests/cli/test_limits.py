@@ -35,6 +35,7 @@ def test_limits_are_set_changed_listed_and_removed(limits: CommandLine) -> None:
         (("set", "user", "5"), "SCOPE/WHO/MODEL/UNIT/WINDOW"),
         (("set", "user/*/*/tokens/week", "5"), "hour"),
         (("remove", "user/*/*/tokens/day"), "there is no limit user/*/*/tokens/day"),
+        (("forget-price", "gpt-4o"), "gpt-4o has no price"),
     ],
 )
 def test_a_wrong_limit_says_what_to_do(limits: CommandLine, words: tuple[str, ...], said: str) -> None:
@@ -53,6 +54,9 @@ def test_prices_and_usage_are_shown(limits: CommandLine) -> None:
     assert shown.code == 0, shown.err
     assert "total" in shown.out
     assert limits("usage", "--by", "week").code == 1
+    limits("limits", "price", "gpt-4o-mini", "1", "2")
+    assert limits("limits", "forget-price", "gpt-4o").out == "gpt-4o: no price\n"
+    assert list(limits("limits", "list", "--json").json["prices"]) == ["gpt-4o-mini"]
 
 
 @pytest.mark.requirement("I15")

@@ -32,6 +32,7 @@ def commands() -> typer.Typer:
     app.command("set")(set_limit)
     app.command("remove")(remove_limit)
     app.command("price")(set_price)
+    app.command("forget-price")(forget_price)
     return app
 
 
@@ -110,7 +111,7 @@ def set_limit(
     def change(limits: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [*(limit for limit in limits if _name(limit) != name), wanted]
 
-    _change(ctx, change, f"{name}: {amount:g}", as_json=as_json)
+    _change(ctx, _LIMITS, change, f"{name}: {amount:g}", as_json=as_json)
 
 
 def remove_limit(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
@@ -122,7 +123,7 @@ def remove_limit(ctx: typer.Context, name: Name, as_json: AsJson = False) -> Non
             raise CommandError(f"there is no limit {name}; 'fireside limits list' shows all")
         return rest
 
-    _change(ctx, change, f"{name}: no limit", as_json=as_json)
+    _change(ctx, _LIMITS, change, f"{name}: no limit", as_json=as_json)
 
 
 def set_price(
@@ -136,19 +137,31 @@ def set_price(
     """Say what a model costs, in the currency of FIRESIDE_USAGE_CURRENCY, from now on."""
     price = {"prompt": prompt, "completion": completion, "cached": cached}
 
-    async def work(connection: Connection) -> Any:
-        found = await _settings(connection)
-        return await _patch(connection, found, {_PRICES: found[_PRICES] | {model: price}})
+    def change(prices: dict[str, Any]) -> dict[str, Any]:
+        return prices | {model: price}
 
-    print_done(session_of(ctx).call(work), f"{model}: {prompt:g} and {completion:g} a million tokens", as_json=as_json)
+    _change(ctx, _PRICES, change, f"{model}: {prompt:g} and {completion:g} a million tokens", as_json=as_json)
 
 
-def _change(
-    ctx: typer.Context, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], done: str, *, as_json: bool
+def forget_price(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    as_json: AsJson = False,
 ) -> None:
+    """Have a model cost nothing from now on; what it has cost stays counted."""
+
+    def change(prices: dict[str, Any]) -> dict[str, Any]:
+        if model not in prices:
+            raise CommandError(f"{model} has no price; 'fireside limits list' shows all")
+        return {name: price for name, price in prices.items() if name != model}
+
+    _change(ctx, _PRICES, change, f"{model}: no price", as_json=as_json)
+
+
+def _change(ctx: typer.Context, setting: str, change: Callable[[Any], Any], done: str, *, as_json: bool) -> None:
     async def work(connection: Connection) -> Any:
         found = await _settings(connection)
-        return await _patch(connection, found, {_LIMITS: change(found[_LIMITS])})
+        return await _patch(connection, found, {setting: change(found[setting])})
 
     print_done(session_of(ctx).call(work), done, as_json=as_json)
 
