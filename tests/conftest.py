@@ -42,11 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _shared_by(item: pytest.Function) -> set[str]:
-    """The module or the folder whose fixture the test shares with others, the narrowest; none for what all may use."""
+    """The folder or the module whose fixture the test shares with others, the widest; none for what all may use."""
     found = {
         used[-1].baseid for used in item._fixtureinfo.name2fixturedefs.values() if used[-1].scope in _LONGER_THAN_A_TEST
     }
-    return set(sorted(found - {"", "tests"}, key=len)[-1:])
+    return set(sorted(found - {"", "tests"}, key=len)[:1])
 
 
 def _is_setting(name: str) -> bool:
