@@ -12,7 +12,6 @@ import uvicorn
 from fireside.bootstrap import http_server
 from fireside.bootstrap.http_server import HttpServer, listen
 
-pytestmark = pytest.mark.requirement("P3")
 ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
@@ -49,6 +48,7 @@ async def reply_on(client: socket.socket) -> bytes:
     return reply
 
 
+@pytest.mark.requirement("P3", "O7")
 async def test_who_waits_at_the_door_when_it_closes_is_answered() -> None:
     with listen("127.0.0.1", 0) as listening:
         async with serving([listening]) as server:
