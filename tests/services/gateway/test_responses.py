@@ -143,6 +143,41 @@ async def test_a_tool_called_before_anything_is_said_is_the_first_item(house: Ho
     assert [e["output_index"] for e in found if e["type"] == "response.output_item.done"] == [0, 1]
 
 
+async def test_text_after_a_call_is_a_message_of_its_own(house: House) -> None:
+    house.inference.streams({"content": "Look."}, *CALL, {"content": "\n"}, {"content": "Wait."})
+
+    whole = (await house.ask()).json()
+    found = events(await house.ask(stream=True))
+
+    response = found[-1]["response"]
+    ids = [item["id"] for item in response["output"]]
+    told = [event for event in found if event["type"].endswith(("output_text.delta", "arguments.delta"))]
+    assert [(event["output_index"], event["delta"]) for event in told] == [
+        (0, "Look."),
+        (1, '{"town": "Bonn"}'),
+        (2, "\n"),
+        (2, "Wait."),
+    ]
+    assert all(event["item_id"] == ids[event["output_index"]] for event in found if "item_id" in event)
+    assert [event["item"] for event in found if event["type"] == "response.output_item.done"] == response["output"]
+    assert len(set(ids)) == 3
+    assert [item["type"] for item in whole["output"]] == ["message", "function_call", "message"]
+    assert [item["content"][0]["text"] for item in whole["output"][::2]] == ["Look.", "\nWait."]
+
+
+async def test_pieces_of_calls_that_are_written_at_once_belong_to_their_own_items(house: House) -> None:
+    pieces = [(0, "a", '{"x":'), (1, "b", '{"y":'), (0, "", "1}"), (1, "", "2}")]
+    deltas = [{"index": n, "id": call_id, "function": {"name": call_id, "arguments": a}} for n, call_id, a in pieces]
+    house.inference.streams(*({"tool_calls": [delta]} for delta in deltas), finish_reason="tool_calls")
+
+    found = events(await house.ask(stream=True))
+
+    told = [event for event in found if event["type"] == "response.function_call_arguments.delta"]
+    done = [event for event in found if event["type"] == "response.output_item.done"]
+    assert [(event["output_index"], event["delta"]) for event in told] == [(n, a) for n, _, a in pieces]
+    assert [(event["output_index"], event["item"]["arguments"]) for event in done] == [(0, '{"x":1}'), (1, '{"y":2}')]
+
+
 async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> None:
     house.inference.streams({"content": "so"})
     schema = {"type": "object", "properties": {}}

@@ -80,12 +80,21 @@ class ToolCall:
 
 
 @dataclass(slots=True)
+class Said:
+    """Text with no tool call in it."""
+
+    text: str = ""
+    logprobs: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
+
+
+@dataclass(slots=True)
 class Completion:
-    """An answer in one piece."""
+    """An answer in one piece. `items`: its texts and calls in the order in which they began; at the end one at least."""
 
     text: str = ""
     reasoning: str = ""
     tool_calls: list[ToolCall] = field(default_factory=lambda: list[ToolCall]())
+    items: list[Said | ToolCall] = field(default_factory=lambda: list[Said | ToolCall]())
     logprobs: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
     finish_reason: str = "stop"
     usage: Usage = field(default_factory=Usage)
@@ -96,20 +105,39 @@ class Completion:
         """Take the next event in."""
         match event:
             case TextPiece():
-                self.text += event.text
-                self.logprobs.extend(event.logprobs)
+                self._add_text(event)
             case ReasoningPiece():
                 self.reasoning += event.text
             case ToolCallPiece():
                 self._add_call(event)
             case Ended():
-                self.text = self.text if event.text is None else event.text
-                self.finish_reason, self.usage, self.sources = event.finish_reason, event.usage, event.sources
-                self.ended = True
+                self._end(event)
+
+    def place_of_call(self, index: int) -> int:
+        """Where among the items the call of this index is."""
+        return next(place for place, item in enumerate(self.items) if item is self.tool_calls[index])
+
+    def _add_text(self, piece: TextPiece) -> None:
+        self.text += piece.text
+        self.logprobs.extend(piece.logprobs)
+        last = self.items[-1] if self.items else None
+        if not isinstance(last, Said):
+            last = Said()
+            self.items.append(last)
+        last.text += piece.text
+        last.logprobs.extend(piece.logprobs)
+
+    def _end(self, end: Ended) -> None:
+        if end.text is not None:
+            self.text, self.items = end.text, [Said(end.text, self.logprobs), *self.tool_calls]
+        self.items = self.items or [Said()]
+        self.finish_reason, self.usage, self.sources = end.finish_reason, end.usage, end.sources
+        self.ended = True
 
     def _add_call(self, piece: ToolCallPiece) -> None:
         while len(self.tool_calls) <= piece.index:
             self.tool_calls.append(ToolCall("", ""))
+            self.items.append(self.tool_calls[-1])
         call = self.tool_calls[piece.index]
         call.id, call.name = call.id or piece.id, call.name or piece.name
         call.arguments += piece.arguments
