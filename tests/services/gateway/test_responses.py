@@ -229,6 +229,30 @@ async def test_a_stream_is_kept_before_its_end_is_told(house: House) -> None:
     assert told[-1]["type"] == "response.failed"
 
 
+async def test_what_was_said_after_a_call_goes_back_before_what_the_tool_answered(house: House) -> None:
+    house.inference.streams(*CALL, {"content": "Wait."}, finish_reason="tool_calls")
+    first = (await house.ask()).json()["id"]
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+    await house.ask(input=[output], previous_response_id=first)
+
+    _, said, answered = house.inference.last_body["messages"]
+    assert (said["role"], said["content"], said["tool_calls"][0]["id"]) == ("assistant", "Wait.", "call_1")
+    assert (answered["role"], answered["tool_call_id"]) == ("tool", "call_1")
+
+
+async def test_what_was_said_between_answers_of_tools_joins_the_calls(house: House) -> None:
+    calls = [{"type": "function_call", "call_id": c, "name": "weather", "arguments": ""} for c in "ab"]
+    outputs = [{"type": "function_call_output", "call_id": c, "output": c} for c in "ab"]
+    said = [{"role": "assistant", "content": text} for text in ("Look.", "Wait.", "So.")]
+    house.inference.streams({"content": "so"})
+    await house.ask(input=[said[0], *calls, outputs[0], said[1], outputs[1], said[2]])
+
+    messages = house.inference.last_body["messages"]
+    assert [message["role"] for message in messages] == ["assistant", "tool", "tool", "assistant"]
+    assert (messages[0]["content"], messages[3]["content"]) == ("Look.\nWait.", "So.")
+    assert [call["function"]["arguments"] for call in messages[0]["tool_calls"]] == ["{}", "{}"]
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

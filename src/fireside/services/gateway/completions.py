@@ -89,7 +89,7 @@ class Said:
 
 @dataclass(slots=True)
 class Completion:
-    """An answer in one piece. `items`: its texts and calls in the order in which they began; at the end one at least."""
+    """An answer in one piece. `items`: texts and calls in the order in which they began; at the end one at least."""
 
     text: str = ""
     reasoning: str = ""

@@ -178,11 +178,11 @@ def messages_of(items: list[Item]) -> list[Json]:
     for item in items:
         match item.type:
             case "message":
-                messages.append({"role": _role(item.role), "content": _content(item.content)})
+                _add_message(messages, _role(item.role), _content(item.content))
             case "function_call":
                 if not messages or messages[-1]["role"] != "assistant":
                     messages.append({"role": "assistant", "content": None})
-                function = {"name": item.name, "arguments": item.arguments}
+                function = {"name": item.name, "arguments": item.arguments or "{}"}
                 call = {"id": item.call_id, "type": "function", "function": function}
                 messages[-1].setdefault("tool_calls", []).append(call)
             case "function_call_output":
@@ -190,6 +190,26 @@ def messages_of(items: list[Item]) -> list[Json]:
             case "reasoning":
                 pass
     return messages
+
+
+def _add_message(messages: list[Json], role: str, content: str | list[Json]) -> None:
+    """A message; what the model said while it waits for tools joins its calls, which their answers must follow."""
+    answered = {message.get("tool_call_id") for message in messages}
+    last = next((message for message in reversed(messages) if message["role"] != "tool"), None)
+    calls = last.get("tool_calls", ()) if last and role == "assistant" else ()
+    if last is None or all(call["id"] in answered for call in calls):
+        messages.append({"role": role, "content": content})
+    else:
+        last["content"] = _joined(last["content"], content) if last["content"] else content
+
+
+def _joined(first: str | list[Json], second: str | list[Json]) -> str | list[Json]:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n{second}"
+    parts = [
+        content if isinstance(content, list) else [{"type": "text", "text": content}] for content in (first, second)
+    ]
+    return [*parts[0], *parts[1]]
 
 
 def _earlier(thread: ResponseThread | None) -> list[Item]:
