@@ -253,6 +253,17 @@ async def test_what_was_said_between_answers_of_tools_joins_the_calls(house: Hou
     assert [call["function"]["arguments"] for call in messages[0]["tool_calls"]] == ["{}", "{}"]
 
 
+async def test_a_call_without_arguments_has_an_empty_object(house: House) -> None:
+    house.inference.streams(CALL[0], finish_reason="tool_calls")
+
+    [call] = (await house.ask()).json()["output"]
+    found = events(await house.ask(stream=True))
+
+    assert call["arguments"] == "{}"
+    assert [event.get("delta") for event in found[2:5]] == [None, "{}", None]
+    assert found[4]["arguments"] == "{}"
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

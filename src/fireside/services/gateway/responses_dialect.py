@@ -17,7 +17,7 @@ from fireside.services.gateway.completions import (
     TextPiece,
     ToolCallPiece,
 )
-from fireside.services.gateway.responses_output import is_whole, item_id_of, output_items
+from fireside.services.gateway.responses_output import NO_ARGUMENTS, is_whole, item_id_of, output_items
 from fireside.services.gateway.responses_requests import ResponsesRequest
 
 Json = dict[str, Any]
@@ -109,8 +109,10 @@ class ResponseWriter:
         return done + self._event("response.output_item.done", output_index=index, item=item)
 
     def _call_done(self, index: int, item: Json) -> bytes:
+        told = is_whole(self._so_far.items[index]) or item["arguments"] != NO_ARGUMENTS
+        added = b"" if told else self._arguments(index, NO_ARGUMENTS)
         fields = _subset(item, "name", "arguments")
-        return self._item_event("response.function_call_arguments.done", index, **fields)
+        return added + self._item_event("response.function_call_arguments.done", index, **fields)
 
     def _text_done(self, index: int, item: Json) -> bytes:
         [part] = item["content"]

@@ -14,10 +14,12 @@ from fireside.services.gateway.completions import Completion, Said, ToolCall, ma
 
 Json = dict[str, Any]
 
+NO_ARGUMENTS = "{}"
+
 
 def output_items(answer: Completion, response_id: UUID) -> list[Json]:
     """What was answered so far."""
-    return [_item(item, answer.sources, item_id_of(item, response_id, n)) for n, item in enumerate(answer.items)]
+    return [_item(item, answer, item_id_of(item, response_id, n)) for n, item in enumerate(answer.items)]
 
 
 def item_id_of(item: Said | ToolCall, response_id: UUID, index: int) -> str:
@@ -49,14 +51,14 @@ def annotations(text: str, sources: Sequence[Source]) -> list[Json]:
     ]
 
 
-def _item(item: Said | ToolCall, sources: Sequence[Source], item_id: str) -> Json:
+def _item(item: Said | ToolCall, answer: Completion, item_id: str) -> Json:
     if isinstance(item, ToolCall):
-        called = {"call_id": item.id, "name": item.name, "arguments": item.arguments}
+        called = {"call_id": item.id, "name": item.name, "arguments": item.arguments or NO_ARGUMENTS}
         return {"id": item_id, "type": "function_call", "status": "completed", **called}
     part: Json = {
         "type": "output_text",
         "text": item.text,
-        "annotations": annotations(item.text, sources),
+        "annotations": annotations(item.text, answer.sources),
         "logprobs": item.logprobs,
     }
     return {"id": item_id, "type": "message", "status": "completed", "role": "assistant", "content": [part]}
