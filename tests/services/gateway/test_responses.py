@@ -264,6 +264,26 @@ async def test_a_call_without_arguments_has_an_empty_object(house: House) -> Non
     assert found[4]["arguments"] == "{}"
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+async def test_what_was_being_written_when_an_answer_was_cut_is_incomplete(
+    house: House, finish_reason: str, reason: str
+) -> None:
+    house.inference.streams({"content": "Look."}, CALL[0], finish_reason=finish_reason)
+
+    whole = (await house.ask()).json()
+    found = events(await house.ask(stream=True))
+
+    assert (whole["status"], whole["incomplete_details"]) == ("incomplete", {"reason": reason})
+    assert [(item["status"], item.get("arguments")) for item in whole["output"]] == [
+        ("completed", None),
+        ("incomplete", ""),
+    ]
+    assert found[-1]["type"] == "response.incomplete"
+    assert found[-2]["item"]["status"] == "incomplete"
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)
@@ -299,6 +319,7 @@ async def test_an_answer_that_was_cut_is_incomplete_and_one_that_broke_failed(ho
 
     assert (cut["status"], cut["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
     assert (failed["type"], failed["response"]["error"]["message"]) == ("response.failed", "the model went away")
+    assert [item["status"] for item in failed["response"]["output"]] == ["incomplete"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from fireside.services.gateway.completions import (
     TextPiece,
     ToolCallPiece,
 )
-from fireside.services.gateway.responses_output import NO_ARGUMENTS, is_whole, item_id_of, output_items
+from fireside.services.gateway.responses_output import NO_ARGUMENTS, cut_reason, is_whole, item_id_of, output_items
 from fireside.services.gateway.responses_requests import ResponsesRequest
 
 Json = dict[str, Any]
@@ -70,11 +70,12 @@ class ResponseWriter:
     def failed(self, error: FiresideError) -> bytes:
         """The response with its error as the last event."""
         reason = {"code": "server_error", "message": error.message}
-        return self._event("response.failed", response=self._response(self._output(), "failed") | {"error": reason})
+        output = output_items(self._so_far, self.id, broken=True)
+        return self._event("response.failed", response=self._response(output, "failed") | {"error": reason})
 
     def whole(self, completion: Completion) -> Json:
         """The response in one piece."""
-        cut = completion.finish_reason == "length"
+        cut = cut_reason(completion)
         response = self._response(output_items(completion, self.id), "incomplete" if cut else "completed")
         usage = completion.usage
         counted = {
@@ -84,7 +85,7 @@ class ResponseWriter:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage.total_tokens,
         }
-        reason = {"reason": "max_output_tokens"} if cut else None
+        reason = {"reason": cut} if cut else None
         return response | {"usage": counted, "incomplete_details": reason, "completed_at": int(time.time())}
 
     def _begun(self, index: int) -> bytes:

@@ -16,10 +16,30 @@ Json = dict[str, Any]
 
 NO_ARGUMENTS = "{}"
 
+_CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
-def output_items(answer: Completion, response_id: UUID) -> list[Json]:
-    """What was answered so far."""
-    return [_item(item, answer, item_id_of(item, response_id, n)) for n, item in enumerate(answer.items)]
+
+def cut_reason(answer: Completion) -> str | None:
+    """Why an answer ended before it was whole; None for one that is."""
+    return _CUT.get(answer.finish_reason)
+
+
+def output_items(answer: Completion, response_id: UUID, *, broken: bool = False) -> list[Json]:
+    """What was answered so far.
+
+    Args:
+        answer: So far.
+        response_id: Of the response.
+        broken: Whether no more will come, although it did not end.
+    """
+    cut = broken or cut_reason(answer) is not None
+    items: list[Json] = []
+    for index, item in enumerate(answer.items):
+        unfinished = cut and (index == len(answer.items) - 1 or not is_whole(item))
+        written = _message(item, answer.sources) if isinstance(item, Said) else _call(item, unfinished=unfinished)
+        status = "incomplete" if unfinished else "completed"
+        items.append({"id": item_id_of(item, response_id, index), "status": status, **written})
+    return items
 
 
 def item_id_of(item: Said | ToolCall, response_id: UUID, index: int) -> str:
@@ -51,14 +71,16 @@ def annotations(text: str, sources: Sequence[Source]) -> list[Json]:
     ]
 
 
-def _item(item: Said | ToolCall, answer: Completion, item_id: str) -> Json:
-    if isinstance(item, ToolCall):
-        called = {"call_id": item.id, "name": item.name, "arguments": item.arguments or NO_ARGUMENTS}
-        return {"id": item_id, "type": "function_call", "status": "completed", **called}
+def _message(said: Said, sources: Sequence[Source]) -> Json:
     part: Json = {
         "type": "output_text",
-        "text": item.text,
-        "annotations": annotations(item.text, answer.sources),
-        "logprobs": item.logprobs,
+        "text": said.text,
+        "annotations": annotations(said.text, sources),
+        "logprobs": said.logprobs,
     }
-    return {"id": item_id, "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    return {"type": "message", "role": "assistant", "content": [part]}
+
+
+def _call(call: ToolCall, *, unfinished: bool) -> Json:
+    arguments = call.arguments if unfinished else call.arguments or NO_ARGUMENTS
+    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
