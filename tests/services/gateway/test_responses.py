@@ -284,6 +284,30 @@ async def test_what_was_being_written_when_an_answer_was_cut_is_incomplete(
     assert found[-2]["item"]["status"] == "incomplete"
 
 
+async def test_a_refusal_is_a_part_of_its_own_and_goes_back_as_text(house: House) -> None:
+    house.inference.streams({"refusal": "I will "}, {"refusal": "not."})
+
+    whole = (await house.ask()).json()
+    found = events(await house.ask(stream=True))
+    await house.ask(input="And now?", previous_response_id=whole["id"])
+
+    part = {"type": "refusal", "refusal": "I will not."}
+    assert whole["output"][0]["content"] == [part]
+    assert [event["type"].removeprefix("response.") for event in found[2:]] == [
+        "output_item.added",
+        "content_part.added",
+        "refusal.delta",
+        "refusal.delta",
+        "refusal.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert found[3]["part"] == {"type": "refusal", "refusal": ""}
+    assert (found[5]["delta"], found[6]["refusal"], found[7]["part"]) == ("not.", "I will not.", part)
+    assert house.inference.last_body["messages"][1] == {"role": "assistant", "content": "I will not."}
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

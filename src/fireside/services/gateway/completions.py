@@ -31,10 +31,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """The next piece of text; log probabilities, one a token, when they were asked for."""
+    """The next piece of text; log probabilities, one a token, when they were asked for.
+
+    `is_refusal`: the model says in it that it will not answer; most dialects have no other place for that than text.
+    """
 
     text: str
     logprobs: tuple[dict[str, Any], ...] = ()
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,11 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Said:
-    """Text with no tool call in it."""
+    """Text with no tool call in it, either an answer or a refusal."""
 
     text: str = ""
     logprobs: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
+    is_refusal: bool = False
 
 
 @dataclass(slots=True)
@@ -121,8 +126,8 @@ class Completion:
         self.text += piece.text
         self.logprobs.extend(piece.logprobs)
         last = self.items[-1] if self.items else None
-        if not isinstance(last, Said):
-            last = Said()
+        if not isinstance(last, Said) or last.is_refusal != piece.is_refusal:
+            last = Said(is_refusal=piece.is_refusal)
             self.items.append(last)
         last.text += piece.text
         last.logprobs.extend(piece.logprobs)
@@ -188,6 +193,8 @@ class ChunkReader:
                 yield ReasoningPiece(reasoning)
             if text := delta.get("content") or choice.get("text"):
                 yield TextPiece(str(text), tuple(json_object(choice.get("logprobs")).get("content") or ()))
+            if refusal := delta.get("refusal"):
+                yield TextPiece(str(refusal), is_refusal=True)
             for call in delta.get("tool_calls") or ():
                 yield self._tool_call(json_object(call))
             self._finish_reason = choice.get("finish_reason") or self._finish_reason

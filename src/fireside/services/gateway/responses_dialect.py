@@ -14,10 +14,18 @@ from fireside.services.gateway.completions import (
     Completion,
     CompletionEvent,
     Ended,
+    Said,
     TextPiece,
     ToolCallPiece,
 )
-from fireside.services.gateway.responses_output import NO_ARGUMENTS, cut_reason, is_whole, item_id_of, output_items
+from fireside.services.gateway.responses_output import (
+    NO_ARGUMENTS,
+    begun_part,
+    cut_reason,
+    is_whole,
+    item_id_of,
+    output_items,
+)
 from fireside.services.gateway.responses_requests import ResponsesRequest
 
 Json = dict[str, Any]
@@ -58,8 +66,7 @@ class ResponseWriter:
         begun = b"".join(self._begun(index) for index in range(before, len(self._so_far.items)))
         match event:
             case TextPiece():
-                fields = {"delta": event.text, "logprobs": list(event.logprobs)}
-                return begun + self._text_event("response.output_text.delta", len(self._so_far.items) - 1, **fields)
+                return begun + self._text_delta(event)
             case ToolCallPiece() if event.arguments:
                 return begun + self._arguments(self._so_far.place_of_call(event.index), event.arguments)
             case Ended():
@@ -92,12 +99,11 @@ class ResponseWriter:
         """The events that begin an item, after those that end the ones before it."""
         ended = self._close(every=False)
         self._open.append(index)
-        item = self._output()[index]
-        if item["type"] == "function_call":
+        said, item = self._so_far.items[index], self._output()[index]
+        if not isinstance(said, Said):
             return ended + self._added(index, item | {"arguments": "", "status": "in_progress"})
-        part: Json = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         added = self._added(index, item | {"content": [], "status": "in_progress"})
-        return ended + added + self._text_event("response.content_part.added", index, part=part)
+        return ended + added + self._text_event("response.content_part.added", index, part=begun_part(said))
 
     def _close(self, *, every: bool) -> bytes:
         """The events that end the open items, or only those of them that are whole."""
@@ -117,13 +123,19 @@ class ResponseWriter:
 
     def _text_done(self, index: int, item: Json) -> bytes:
         [part] = item["content"]
+        if part["type"] == "refusal":
+            told = self._text_event("response.refusal.done", index, refusal=part["refusal"])
+        else:
+            told = self._cited(index, part["annotations"])
+            told += self._text_event("response.output_text.done", index, **_subset(part, "text", "logprobs"))
+        return told + self._text_event("response.content_part.done", index, part=part)
+
+    def _cited(self, index: int, annotations: list[Json]) -> bytes:
         name = "response.output_text.annotation.added"
-        cited = [
+        return b"".join(
             self._text_event(name, index, annotation_index=number, annotation=annotation)
-            for number, annotation in enumerate(part["annotations"])
-        ]
-        told = self._text_event("response.output_text.done", index, **_subset(part, "text", "logprobs"))
-        return b"".join(cited) + told + self._text_event("response.content_part.done", index, part=part)
+            for number, annotation in enumerate(annotations)
+        )
 
     def _end(self) -> bytes:
         response = self.whole(self._so_far)
@@ -131,6 +143,12 @@ class ResponseWriter:
 
     def _added(self, index: int, item: Json) -> bytes:
         return self._event("response.output_item.added", output_index=index, item=item)
+
+    def _text_delta(self, piece: TextPiece) -> bytes:
+        index = len(self._so_far.items) - 1
+        if piece.is_refusal:
+            return self._text_event("response.refusal.delta", index, delta=piece.text)
+        return self._text_event("response.output_text.delta", index, delta=piece.text, logprobs=list(piece.logprobs))
 
     def _arguments(self, index: int, delta: str) -> bytes:
         return self._item_event("response.function_call_arguments.delta", index, delta=delta)

@@ -71,14 +71,20 @@ def annotations(text: str, sources: Sequence[Source]) -> list[Json]:
     ]
 
 
+def begun_part(said: Said) -> Json:
+    """The part of a message before anything is in it."""
+    return _part(Said(is_refusal=said.is_refusal), ())
+
+
 def _message(said: Said, sources: Sequence[Source]) -> Json:
-    part: Json = {
-        "type": "output_text",
-        "text": said.text,
-        "annotations": annotations(said.text, sources),
-        "logprobs": said.logprobs,
-    }
-    return {"type": "message", "role": "assistant", "content": [part]}
+    return {"type": "message", "role": "assistant", "content": [_part(said, sources)]}
+
+
+def _part(said: Said, sources: Sequence[Source]) -> Json:
+    if said.is_refusal:
+        return {"type": "refusal", "refusal": said.text}
+    found = annotations(said.text, sources)
+    return {"type": "output_text", "text": said.text, "annotations": found, "logprobs": said.logprobs}
 
 
 def _call(call: ToolCall, *, unfinished: bool) -> Json:
