@@ -308,6 +308,20 @@ async def test_a_refusal_is_a_part_of_its_own_and_goes_back_as_text(house: House
     assert house.inference.last_body["messages"][1] == {"role": "assistant", "content": "I will not."}
 
 
+async def test_calls_that_all_have_the_same_index_are_told_apart_by_their_ids(house: House) -> None:
+    named = [{"index": 0, "id": c, "function": {"name": c, "arguments": "{"}} for c in "ab"]
+    rest = [{"index": 0, "id": again, "function": {"arguments": "}"}} for again in ("a", "")]
+    deltas = [named[0], rest[0], named[1], rest[1]]
+    house.inference.streams(*({"tool_calls": [delta]} for delta in deltas), finish_reason="tool_calls")
+
+    output = (await house.ask()).json()["output"]
+
+    assert [(call["call_id"], call["name"], call["arguments"]) for call in output] == [
+        ("a", "a", "{}"),
+        ("b", "b", "{}"),
+    ]
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

@@ -178,6 +178,7 @@ class ChunkReader:
         self._finish_reason = ""
         self._usage = Usage()
         self._calls: dict[int, int] = {}
+        self._ids: list[str] = []
 
     def feed(self, data: bytes) -> Iterator[CompletionEvent]:
         """The pieces that these bytes complete.
@@ -212,13 +213,23 @@ class ChunkReader:
 
     def _tool_call(self, call: dict[str, Any]) -> ToolCallPiece:
         function = json_object(call.get("function"))
-        index = self._calls.setdefault(int(call.get("index") or 0), len(self._calls))
+        call_id, name = str(call.get("id") or ""), str(function.get("name") or "")
         return ToolCallPiece(
-            index,
-            id=str(call.get("id") or ""),
-            name=str(function.get("name") or ""),
+            self._place_of(int(call.get("index") or 0), call_id, name),
+            id=call_id,
+            name=name,
             arguments=str(function.get("arguments") or ""),
         )
+
+    def _place_of(self, index: int, call_id: str, name: str) -> int:
+        """Which call a piece belongs to: servers that give each call the index 0 begin one with its own id and name."""
+        known = self._calls.get(index)
+        if known is not None and not (name and call_id and self._ids[known] and call_id != self._ids[known]):
+            self._ids[known] = self._ids[known] or call_id
+            return known
+        self._ids.append(call_id)
+        self._calls[index] = len(self._ids) - 1
+        return self._calls[index]
 
 
 def usage_of(body: dict[str, Any]) -> Usage:
