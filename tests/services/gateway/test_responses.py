@@ -322,6 +322,17 @@ async def test_calls_that_all_have_the_same_index_are_told_apart_by_their_ids(ho
     ]
 
 
+async def test_content_in_parts_is_joined_and_thoughts_are_no_text(house: House) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    house.inference.streams(
+        {"content": [thought]}, {"content": [{"type": "text", "text": "It is "}]}, {"content": "so."}
+    )
+
+    [message] = (await house.ask()).json()["output"]
+
+    assert message["content"][0]["text"] == "It is so."
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

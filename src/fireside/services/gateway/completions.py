@@ -11,7 +11,7 @@ from typing import Any
 
 from fireside.contracts.answer import Source, Usage
 from fireside.core.errors import UpstreamError
-from fireside.core.openai_wire import ChunkCutter, first_choice, json_object
+from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, text_and_thought
 
 CHAT_COMPLETIONS = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -189,11 +189,12 @@ class ChunkReader:
         for chunk in self._cutter.feed(data):
             choice = first_choice(chunk)
             delta = json_object(choice.get("delta"))
-            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+            text, thought = text_and_thought(delta.get("content") or choice.get("text"))
+            reasoning = thought or delta.get("reasoning_content") or delta.get("reasoning")
             if isinstance(reasoning, str):
                 yield ReasoningPiece(reasoning)
-            if text := delta.get("content") or choice.get("text"):
-                yield TextPiece(str(text), tuple(json_object(choice.get("logprobs")).get("content") or ()))
+            if text:
+                yield TextPiece(text, tuple(json_object(choice.get("logprobs")).get("content") or ()))
             if refusal := delta.get("refusal"):
                 yield TextPiece(str(refusal), is_refusal=True)
             for call in delta.get("tool_calls") or ():

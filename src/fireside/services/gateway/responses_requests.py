@@ -26,7 +26,7 @@ class ContentPart(_Part):
 
     type: str
     text: str = ""
-    refusal: str = ""
+    refusal: str | None = None
     image_url: str | None = None
 
 
@@ -234,7 +234,7 @@ def _content(content: str | list[ContentPart] | None) -> str | list[Json]:
 
 def _part(part: ContentPart) -> Json:
     if part.type in {"input_text", "output_text", "text", "refusal", "summary_text"}:
-        return {"type": "text", "text": part.text or part.refusal}
+        return {"type": "text", "text": part.text or part.refusal or ""}
     if part.type == "input_image" and part.image_url:
         return {"type": "image_url", "image_url": {"url": part.image_url}}
     raise InvalidInputError(
