@@ -333,6 +333,21 @@ async def test_content_in_parts_is_joined_and_thoughts_are_no_text(house: House)
     assert message["content"][0]["text"] == "It is so."
 
 
+async def test_null_is_no_wish(house: House) -> None:
+    house.inference.streams({"content": "so"})
+    tool = TOOL | {"description": None, "parameters": None, "strict": None}
+    names = "background conversation instructions max_output_tokens metadata parallel_tool_calls previous_response_id"
+    more = "reasoning service_tier store stream temperature top_p truncation"
+    nothing = dict.fromkeys((names + " " + more).split())
+    text = {"format": {"type": "json_schema", "name": "door", "schema": {}, "strict": None}}
+
+    reply = await house.ask(**nothing, tools=[tool], text=text)
+
+    assert reply.status_code == 200
+    assert reply.json()["parallel_tool_calls"] is True
+    assert "parallel_tool_calls" not in house.inference.last_body
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

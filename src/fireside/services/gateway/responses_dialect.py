@@ -182,7 +182,6 @@ class ResponseWriter:
                 "top_p",
                 "tools",
                 "tool_choice",
-                "parallel_tool_calls",
             },
         )
         return said | {
@@ -193,6 +192,7 @@ class ResponseWriter:
             "error": None,
             "incomplete_details": None,
             "output": output,
+            "parallel_tool_calls": request.parallel_tool_calls is not False,
             "store": request.store is not False,
             "text": {"format": _format(request)},
             "reasoning": {"effort": request.reasoning.effort if request.reasoning else None, "summary": None},

@@ -94,7 +94,7 @@ class ResponsesRequest(_Part):
     top_p: float | None = Field(default=None, ge=0, le=1)
     tools: list[Tool] = Field(default_factory=lambda: list[Tool]())
     tool_choice: Literal["auto", "none", "required"] | ToolChoice = "auto"
-    parallel_tool_calls: bool = True
+    parallel_tool_calls: bool | None = None
     text: TextConfig = Field(default_factory=TextConfig)
     reasoning: Reasoning | None = None
     metadata: dict[str, str] | None = None
@@ -128,7 +128,7 @@ class ResponsesRequest(_Part):
         }
         if self.tools:
             body |= {"tools": [_tool(tool) for tool in self.tools], "tool_choice": self._tool_choice()}
-            body |= {} if self.parallel_tool_calls else {"parallel_tool_calls": False}
+            body |= {"parallel_tool_calls": False} if self.parallel_tool_calls is False else {}
         given = {name: value for name, value in body.items() if value is not None}
         return Asked(self.model, given, bool(self.stream))
 
