@@ -348,6 +348,15 @@ async def test_null_is_no_wish(house: House) -> None:
     assert "parallel_tool_calls" not in house.inference.last_body
 
 
+async def test_what_is_flexible_waits_behind_the_others(house: House) -> None:
+    house.inference.streams({"content": "so"})
+
+    told = [(await house.ask(service_tier=tier)).json()["service_tier"] for tier in ("flex", "auto")]
+
+    assert [asked.priority for asked in house.inference.asked] == ["background", "interactive"]
+    assert told == ["flex", "default"]
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

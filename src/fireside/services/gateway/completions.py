@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fireside.contracts.answer import Source, Usage
+from fireside.contracts.inference import ChatPriority
 from fireside.core.errors import UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, text_and_thought
 
@@ -21,12 +22,16 @@ _MARK = re.compile(r"\[(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client wants: `body` is a request of OpenAI's shape without `stream`, and `path` says which."""
+    """What a client wants: `body` is a request of OpenAI's shape without `stream`, and `path` says which.
+
+    `priority`: `background` for what nobody waits for.
+    """
 
     model: str
     body: dict[str, Any]
     stream: bool
     path: str = CHAT_COMPLETIONS
+    priority: ChatPriority = "interactive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ class ResponseWriter:
             "incomplete_details": None,
             "output": output,
             "parallel_tool_calls": request.parallel_tool_calls is not False,
+            "service_tier": "flex" if request.is_flexible else "default",
             "store": request.store is not False,
             "text": {"format": _format(request)},
             "reasoning": {"effort": request.reasoning.effort if request.reasoning else None, "summary": None},

@@ -98,6 +98,7 @@ class ResponsesRequest(_Part):
     text: TextConfig = Field(default_factory=TextConfig)
     reasoning: Reasoning | None = None
     metadata: dict[str, str] | None = None
+    service_tier: str | None = None
     background: Literal[False] | None = None
     conversation: None = None
 
@@ -105,6 +106,11 @@ class ResponsesRequest(_Part):
     def items(self) -> list[Item]:
         """The input as items."""
         return [Item(content=self.input)] if isinstance(self.input, str) else self.input
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether the answer may wait until nobody else waits for one."""
+        return self.service_tier == "flex"
 
     def asked(self, thread: ResponseThread | None) -> Asked:
         """The request as it is passed on.
@@ -130,7 +136,7 @@ class ResponsesRequest(_Part):
             body |= {"tools": [_tool(tool) for tool in self.tools], "tool_choice": self._tool_choice()}
             body |= {"parallel_tool_calls": False} if self.parallel_tool_calls is False else {}
         given = {name: value for name, value in body.items() if value is not None}
-        return Asked(self.model, given, bool(self.stream))
+        return Asked(self.model, given, bool(self.stream), priority="background" if self.is_flexible else "interactive")
 
     def _tool_choice(self) -> str | Json:
         choice = self.tool_choice
