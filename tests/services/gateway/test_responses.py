@@ -357,6 +357,16 @@ async def test_what_is_flexible_waits_behind_the_others(house: House) -> None:
     assert told == ["flex", "default"]
 
 
+async def test_the_field_that_is_wrong_is_named(house: House) -> None:
+    items = [{"role": "user", "content": "why?"}, {"type": "item_reference", "id": "x"}]
+
+    for fields, param in (({"input": items}, "input.1.type"), ({"tool_choice": "some"}, "tool_choice")):
+        error = (await house.ask(**fields)).json()["error"]
+        assert error["param"] == param
+        assert error["message"].startswith(f"{param}: ")
+    assert (await house.ask(tools=[{"type": "function"}])).json()["error"]["param"] == "tools.0.name"
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

@@ -31,14 +31,29 @@ def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
     """Read a request's body into its model.
 
     Raises:
-        InvalidInputError: A field is wrong; the first one is named.
+        InvalidInputError: A field is wrong; it is named, the innermost one first.
     """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
+        found = max(error.errors(), key=lambda wrong: len(wrong["loc"]))  # where a union was read farthest
+        where = _path(found["loc"], body)
+        raise InvalidInputError(f"{where}: {found['msg']}", param=where) from error
+
+
+def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> str:
+    """Where in a body something is wrong, without the names of unions' branches, which are not in it."""
+    path: list[str] = []
+    value: Any = body
+    for part in location:
+        if isinstance(value, dict) and part in value:
+            value = cast("dict[Any, Any]", value)[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = cast("list[Any]", value)[part]
+        elif not isinstance(value, dict) or part != location[-1]:
+            continue
+        path.append(str(part))
+    return ".".join(path)
 
 
 def json_body(model: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fireside.contracts.stored_responses import ResponseThread
 from fireside.core.errors import InvalidInputError, NotFoundError
 from fireside.core.ids import new_id
 from fireside.services.gateway.completions import Asked
+from fireside.services.gateway.openai_dialect import PIPELINE_MODEL
 
 Json = dict[str, Any]
 
@@ -109,8 +110,8 @@ class ResponsesRequest(_Part):
 
     @property
     def is_flexible(self) -> bool:
-        """Whether the answer may wait until nobody else waits for one."""
-        return self.service_tier == "flex"
+        """Whether the answer may wait until nobody else waits for one; the pipeline's has no such line."""
+        return self.service_tier == "flex" and self.model != PIPELINE_MODEL
 
     def asked(self, thread: ResponseThread | None) -> Asked:
         """The request as it is passed on.
