@@ -37,12 +37,13 @@ def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
         return model.model_validate(body)
     except ValidationError as error:
         found = max(error.errors(), key=lambda wrong: len(wrong["loc"]))  # where a union was read farthest
-        where = _path(found["loc"], body)
+        lacks = found["loc"][-1:] if found["type"] == "missing" else ()
+        where = ".".join([*_path(found["loc"], body), *map(str, lacks)])
         raise InvalidInputError(f"{where}: {found['msg']}", param=where) from error
 
 
-def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> str:
-    """Where in a body something is wrong, without the names of unions' branches, which are not in it."""
+def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> list[str]:
+    """The part of a location that is there in the body: it also has names of branches of unions, which are not."""
     path: list[str] = []
     value: Any = body
     for part in location:
@@ -50,10 +51,10 @@ def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> str:
             value = cast("dict[Any, Any]", value)[part]
         elif isinstance(value, list) and isinstance(part, int):
             value = cast("list[Any]", value)[part]
-        elif not isinstance(value, dict) or part != location[-1]:
+        else:
             continue
         path.append(str(part))
-    return ".".join(path)
+    return path
 
 
 def json_body(model: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:
