@@ -367,6 +367,18 @@ async def test_the_field_that_is_wrong_is_named(house: House) -> None:
     assert (await house.ask(tools=[{"type": "function"}])).json()["error"]["param"] == "tools.0.name"
 
 
+async def test_only_the_allowed_tools_are_offered(house: House) -> None:
+    house.inference.streams({"content": "so"})
+    allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "weather"}]}
+
+    reply = await house.ask(tools=[TOOL, TOOL | {"name": "clock"}], tool_choice=allowed)
+
+    body = house.inference.last_body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["weather"]
+    assert body["tool_choice"] == "required"
+    assert (reply.json()["tool_choice"], len(reply.json()["tools"])) == (allowed, 2)
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)

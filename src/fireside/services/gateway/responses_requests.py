@@ -60,6 +60,14 @@ class ToolChoice(_Part):
     name: str
 
 
+class AllowedTools(_Part):
+    """Which of the tools may be called; `required`: at least one of them."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[ToolChoice] = Field(min_length=1)
+
+
 class TextFormat(_Part):
     """The shape of the answer."""
 
@@ -94,7 +102,7 @@ class ResponsesRequest(_Part):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     tools: list[Tool] = Field(default_factory=lambda: list[Tool]())
-    tool_choice: Literal["auto", "none", "required"] | ToolChoice = "auto"
+    tool_choice: Literal["auto", "none", "required"] | ToolChoice | AllowedTools = "auto"
     parallel_tool_calls: bool | None = None
     text: TextConfig = Field(default_factory=TextConfig)
     reasoning: Reasoning | None = None
@@ -133,14 +141,23 @@ class ResponsesRequest(_Part):
             "reasoning_effort": self.reasoning.effort if self.reasoning else None,
             "response_format": self._response_format(),
         }
-        if self.tools:
-            body |= {"tools": [_tool(tool) for tool in self.tools], "tool_choice": self._tool_choice()}
+        if tools := self._offered_tools():
+            body |= {"tools": [_tool(tool) for tool in tools], "tool_choice": self._tool_choice()}
             body |= {"parallel_tool_calls": False} if self.parallel_tool_calls is False else {}
         given = {name: value for name, value in body.items() if value is not None}
         return Asked(self.model, given, bool(self.stream), priority="background" if self.is_flexible else "interactive")
 
+    def _offered_tools(self) -> list[Tool]:
+        """The tools that may be called: few servers know how to be given more than these."""
+        if not isinstance(self.tool_choice, AllowedTools):
+            return self.tools
+        allowed = {choice.name for choice in self.tool_choice.tools}
+        return [tool for tool in self.tools if tool.name in allowed]
+
     def _tool_choice(self) -> str | Json:
         choice = self.tool_choice
+        if isinstance(choice, AllowedTools):
+            return choice.mode
         return choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
 
     def _response_format(self) -> Json | None:
