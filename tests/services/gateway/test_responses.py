@@ -379,6 +379,24 @@ async def test_only_the_allowed_tools_are_offered(house: House) -> None:
     assert (reply.json()["tool_choice"], len(reply.json()["tools"])) == (allowed, 2)
 
 
+async def test_items_of_the_input_come_in_pages(house: House) -> None:
+    house.inference.streams({"content": "so"})
+    kept = (await house.ask(input=[{"role": "user", "content": str(n)} for n in range(30)])).json()["id"]
+
+    async def page(**wanted: Any) -> Any:
+        return (await house.client.get(f"/v1/responses/{kept}/input_items", params=wanted)).json()
+
+    first = await page()
+    rest = await page(after=first["last_id"])
+    few = await page(limit=5, order="asc")
+    assert [item["content"][0]["text"] for item in first["data"] + rest["data"]] == [str(n) for n in range(29, -1, -1)]
+    assert (len(first["data"]), first["has_more"], rest["has_more"]) == (20, True, False)
+    assert (few["first_id"], few["last_id"]) == (rest["last_id"], few["data"][4]["id"])
+    assert (len(few["data"]), few["has_more"]) == (5, True)
+    for wrong in ({"limit": 0}, {"limit": 101}, {"after": "msg_x"}):
+        assert (await page(**wrong))["error"]["type"] == "invalid_request_error"
+
+
 async def test_what_shall_not_be_kept_is_not_and_what_is_deleted_is_gone(house: House) -> None:
     house.inference.streams({"content": "so"})
     await house.ask(store=False)
@@ -422,6 +440,7 @@ async def test_an_answer_that_was_cut_is_incomplete_and_one_that_broke_failed(ho
     [
         {"input": []},
         {"tools": [{"type": "web_search"}]},
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "clock"}]}},
         {"background": True},
         {"conversation": "conv_1"},
         {"input": [{"type": "item_reference", "id": "x"}]},

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.ids import new_id
 from fireside.runtime.streams import server_sent
 from fireside.services.gateway.completions import (
@@ -203,10 +203,25 @@ class ResponseWriter:
         }
 
 
-def input_list(items: Sequence[Json]) -> Json:
-    """A list of items."""
-    first, last = (items[0]["id"], items[-1]["id"]) if items else ("", "")
-    return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": False}
+def input_page(items: Sequence[Json], *, limit: int, after: str | None) -> Json:
+    """A page of a list of items.
+
+    Args:
+        items: All of them, in the order that is wanted.
+        limit: Most on the page.
+        after: The id of the item before the page; None for the first page.
+
+    Raises:
+        InvalidInputError: No item has this id.
+    """
+    ids = [item["id"] for item in items]
+    if after is not None and after not in ids:
+        raise InvalidInputError(f"there is no item {after!r}", param="after")
+    begin = 0 if after is None else ids.index(after) + 1
+    page = list(items[begin : begin + limit])
+    first, last = (page[0]["id"], page[-1]["id"]) if page else ("", "")
+    more = begin + limit < len(items)
+    return {"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more}
 
 
 def _format(request: ResponsesRequest) -> Json:

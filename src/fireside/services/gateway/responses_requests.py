@@ -128,7 +128,7 @@ class ResponsesRequest(_Part):
             thread: The responses that it goes on from.
 
         Raises:
-            InvalidInputError: It holds something that cannot be passed on.
+            InvalidInputError: It holds something that cannot be passed on, or allows a tool that it does not have.
         """
         system = [{"role": "system", "content": self.instructions}] if self.instructions else []
         items = [*_earlier(thread), *self.items]
@@ -152,6 +152,8 @@ class ResponsesRequest(_Part):
         if not isinstance(self.tool_choice, AllowedTools):
             return self.tools
         allowed = {choice.name for choice in self.tool_choice.tools}
+        if unknown := allowed - {tool.name for tool in self.tools}:
+            raise InvalidInputError(f"among the tools there is no {min(unknown)!r}", param="tool_choice")
         return [tool for tool in self.tools if tool.name in allowed]
 
     def _tool_choice(self) -> str | Json:
