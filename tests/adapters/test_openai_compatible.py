@@ -68,6 +68,22 @@ async def test_events_cut_anywhere_by_the_network_are_put_together(
     assert upstream.headers[0]["Authorization"] == "Bearer secret"
 
 
+async def test_content_in_parts_is_joined_and_a_refusal_is_text(
+    upstream: Upstream, server: OpenAICompatibleServer
+) -> None:
+    thought = b'{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]}'
+    upstream.events = [
+        b'data: {"choices":[{"delta":{"content":[' + thought + b"]}}]}\n\n",
+        b'data: {"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}]}\n\n',
+        b'data: {"choices":[{"delta":{"refusal":"no"}}]}\n\n',
+        b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
+    ]
+
+    items = [item async for item in server.chat(PROMPT)]
+
+    assert items == [TextDelta("ab"), TextDelta("no"), Completed("stop")]
+
+
 @pytest.mark.parametrize(
     ("events", "words"),
     [

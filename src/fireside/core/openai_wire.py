@@ -74,6 +74,17 @@ def first_choice(body: dict[str, Any]) -> dict[str, Any]:
     return json_object(choices[0])
 
 
+def text_and_thought(content: Any) -> tuple[str, str]:
+    """What a content says, and what its model thought before: some servers send both as a list of parts."""
+    if not isinstance(content, list):
+        return str(content or ""), ""
+    text, thought = "", ""
+    for part in map(json_object, cast("list[Any]", content)):
+        text += str(part.get("text") or "")
+        thought += "".join(text_and_thought(part.get("thinking")))
+    return text, thought
+
+
 def refusal(status: int, body: bytes, *, retry_after: str | None = None) -> FiresideError:
     """What a reply with an error's status means.
 

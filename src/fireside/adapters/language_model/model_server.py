@@ -18,7 +18,7 @@ import orjson
 from fireside.adapters.language_model.connections import Connections, Target, target_of
 from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
-from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
+from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal, text_and_thought
 from fireside.ports.language_model import Completed, Heard, Prompt, RawReply, TextDelta, WriteBytes
 
 ReplyT = TypeVar("ReplyT")
@@ -81,8 +81,8 @@ class ModelServer(ABC):
             async for data in reply.chunks:
                 for chunk in cutter.feed(data):
                     choice = first_choice(chunk)
-                    text = json_object(choice.get("delta")).get("content")
-                    if text:
+                    delta = json_object(choice.get("delta"))
+                    if text := text_and_thought(delta.get("content"))[0] or str(delta.get("refusal") or ""):
                         yield TextDelta(text)
                     finish_reason = choice.get("finish_reason") or finish_reason
                     usage = json_object(chunk.get("usage")) or usage

@@ -141,7 +141,8 @@ async def _written(events: AsyncGenerator[CompletionEvent, None], writer: Writer
 
 async def _model_events(context: Context, asked: Asked) -> AsyncGenerator[CompletionEvent, None]:
     body = asked.body | {"model": asked.model, "stream": True, "stream_options": {"include_usage": True}}
-    request = inference.Forward(path=asked.path, model=asked.model, body=orjson.dumps(body))
+    raw = orjson.dumps(body)
+    request = inference.Forward(path=asked.path, model=asked.model, body=raw, priority=asked.priority)
     async with aclosing(context.stream(inference.FORWARD, request)) as stream:
         head, reader = await head_of(stream), ChunkReader()
         if head.status != 200:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fireside.contracts.answer import Source, Usage
+from fireside.contracts.inference import ChatPriority
 from fireside.core.errors import UpstreamError
-from fireside.core.openai_wire import ChunkCutter, first_choice, json_object
+from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, text_and_thought
 
 CHAT_COMPLETIONS = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -21,20 +22,28 @@ _MARK = re.compile(r"\[(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client wants: `body` is a request of OpenAI's shape without `stream`, and `path` says which."""
+    """What a client wants: `body` is a request of OpenAI's shape without `stream`, and `path` says which.
+
+    `priority`: `background` for what nobody waits for.
+    """
 
     model: str
     body: dict[str, Any]
     stream: bool
     path: str = CHAT_COMPLETIONS
+    priority: ChatPriority = "interactive"
 
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """The next piece of text; log probabilities, one a token, when they were asked for."""
+    """The next piece of text; log probabilities, one a token, when they were asked for.
+
+    `is_refusal`: the model says in it that it will not answer; most dialects have no other place for that than text.
+    """
 
     text: str
     logprobs: tuple[dict[str, Any], ...] = ()
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,22 @@ class ToolCall:
 
 
 @dataclass(slots=True)
+class Said:
+    """Text with no tool call in it, either an answer or a refusal."""
+
+    text: str = ""
+    logprobs: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
+    is_refusal: bool = False
+
+
+@dataclass(slots=True)
 class Completion:
-    """An answer in one piece."""
+    """An answer in one piece. `items`: texts and calls in the order in which they began; at the end one at least."""
 
     text: str = ""
     reasoning: str = ""
     tool_calls: list[ToolCall] = field(default_factory=lambda: list[ToolCall]())
+    items: list[Said | ToolCall] = field(default_factory=lambda: list[Said | ToolCall]())
     logprobs: list[dict[str, Any]] = field(default_factory=lambda: list[dict[str, Any]]())
     finish_reason: str = "stop"
     usage: Usage = field(default_factory=Usage)
@@ -96,20 +115,39 @@ class Completion:
         """Take the next event in."""
         match event:
             case TextPiece():
-                self.text += event.text
-                self.logprobs.extend(event.logprobs)
+                self._add_text(event)
             case ReasoningPiece():
                 self.reasoning += event.text
             case ToolCallPiece():
                 self._add_call(event)
             case Ended():
-                self.text = self.text if event.text is None else event.text
-                self.finish_reason, self.usage, self.sources = event.finish_reason, event.usage, event.sources
-                self.ended = True
+                self._end(event)
+
+    def place_of_call(self, index: int) -> int:
+        """Where among the items the call of this index is."""
+        return next(place for place, item in enumerate(self.items) if item is self.tool_calls[index])
+
+    def _add_text(self, piece: TextPiece) -> None:
+        self.text += piece.text
+        self.logprobs.extend(piece.logprobs)
+        last = self.items[-1] if self.items else None
+        if not isinstance(last, Said) or last.is_refusal != piece.is_refusal:
+            last = Said(is_refusal=piece.is_refusal)
+            self.items.append(last)
+        last.text += piece.text
+        last.logprobs.extend(piece.logprobs)
+
+    def _end(self, end: Ended) -> None:
+        if end.text is not None:
+            self.text, self.items = end.text, [Said(end.text, self.logprobs), *self.tool_calls]
+        self.items = self.items or [Said()]
+        self.finish_reason, self.usage, self.sources = end.finish_reason, end.usage, end.sources
+        self.ended = True
 
     def _add_call(self, piece: ToolCallPiece) -> None:
         while len(self.tool_calls) <= piece.index:
             self.tool_calls.append(ToolCall("", ""))
+            self.items.append(self.tool_calls[-1])
         call = self.tool_calls[piece.index]
         call.id, call.name = call.id or piece.id, call.name or piece.name
         call.arguments += piece.arguments
@@ -145,6 +183,7 @@ class ChunkReader:
         self._finish_reason = ""
         self._usage = Usage()
         self._calls: dict[int, int] = {}
+        self._ids: list[str] = []
 
     def feed(self, data: bytes) -> Iterator[CompletionEvent]:
         """The pieces that these bytes complete.
@@ -155,11 +194,14 @@ class ChunkReader:
         for chunk in self._cutter.feed(data):
             choice = first_choice(chunk)
             delta = json_object(choice.get("delta"))
-            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+            text, thought = text_and_thought(delta.get("content") or choice.get("text"))
+            reasoning = thought or delta.get("reasoning_content") or delta.get("reasoning")
             if isinstance(reasoning, str):
                 yield ReasoningPiece(reasoning)
-            if text := delta.get("content") or choice.get("text"):
-                yield TextPiece(str(text), tuple(json_object(choice.get("logprobs")).get("content") or ()))
+            if text:
+                yield TextPiece(text, tuple(json_object(choice.get("logprobs")).get("content") or ()))
+            if refusal := delta.get("refusal"):
+                yield TextPiece(str(refusal), is_refusal=True)
             for call in delta.get("tool_calls") or ():
                 yield self._tool_call(json_object(call))
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
@@ -177,13 +219,23 @@ class ChunkReader:
 
     def _tool_call(self, call: dict[str, Any]) -> ToolCallPiece:
         function = json_object(call.get("function"))
-        index = self._calls.setdefault(int(call.get("index") or 0), len(self._calls))
+        call_id, name = str(call.get("id") or ""), str(function.get("name") or "")
         return ToolCallPiece(
-            index,
-            id=str(call.get("id") or ""),
-            name=str(function.get("name") or ""),
+            self._place_of(int(call.get("index") or 0), call_id, name),
+            id=call_id,
+            name=name,
             arguments=str(function.get("arguments") or ""),
         )
+
+    def _place_of(self, index: int, call_id: str, name: str) -> int:
+        """Which call a piece belongs to: servers that give each call the index 0 begin one with its own id and name."""
+        known = self._calls.get(index)
+        if known is not None and not (name and call_id and self._ids[known] and call_id != self._ids[known]):
+            self._ids[known] = self._ids[known] or call_id
+            return known
+        self._ids.append(call_id)
+        self._calls[index] = len(self._ids) - 1
+        return self._calls[index]
 
 
 def usage_of(body: dict[str, Any]) -> Usage:

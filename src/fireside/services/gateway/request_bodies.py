@@ -31,14 +31,30 @@ def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
     """Read a request's body into its model.
 
     Raises:
-        InvalidInputError: A field is wrong; the first one is named.
+        InvalidInputError: A field is wrong; it is named, the innermost one first.
     """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
+        found = max(error.errors(), key=lambda wrong: len(wrong["loc"]))  # where a union was read farthest
+        lacks = found["loc"][-1:] if found["type"] == "missing" else ()
+        where = ".".join([*_path(found["loc"], body), *map(str, lacks)])
+        raise InvalidInputError(f"{where}: {found['msg']}", param=where) from error
+
+
+def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> list[str]:
+    """The part of a location that is there in the body: it also has names of branches of unions, which are not."""
+    path: list[str] = []
+    value: Any = body
+    for part in location:
+        if isinstance(value, dict) and part in value:
+            value = cast("dict[Any, Any]", value)[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = cast("list[Any]", value)[part]
+        else:
+            continue
+        path.append(str(part))
+    return path
 
 
 def json_body(model: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:

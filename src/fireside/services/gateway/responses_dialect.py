@@ -1,7 +1,4 @@
-"""OpenAI's shapes of responses: whole, and as events in the order of the real API. No I/O.
-
-A citation is a `url_citation`: of the address of its source, or of its page here.
-"""
+"""OpenAI's shapes of responses: whole, and as events in the order of the real API. No I/O."""
 
 import time
 from collections.abc import Sequence
@@ -10,18 +7,24 @@ from uuid import UUID
 
 import orjson
 
-from fireside.contracts.answer import Source
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.ids import new_id
 from fireside.runtime.streams import server_sent
 from fireside.services.gateway.completions import (
     Completion,
     CompletionEvent,
     Ended,
+    Said,
     TextPiece,
-    ToolCall,
     ToolCallPiece,
-    marked_sources,
+)
+from fireside.services.gateway.responses_output import (
+    NO_ARGUMENTS,
+    begun_part,
+    cut_reason,
+    is_whole,
+    item_id_of,
+    output_items,
 )
 from fireside.services.gateway.responses_requests import ResponsesRequest
 
@@ -43,10 +46,8 @@ class ResponseWriter:
         self._created_at = int(time.time())
         self._number = 0
         self._so_far = Completion()
-        self._open = -1
-        """Which item of the output is being written; -1 for none."""
-        self._message_at = 0
-        """The place of the text among the items: the first, unless tools were called before it."""
+        self._open: list[int] = []
+        """Which items of the output have begun and are not done."""
 
     def begin(self) -> bytes:
         """The response before anything is in it."""
@@ -56,35 +57,33 @@ class ResponseWriter:
         )
 
     def write(self, event: CompletionEvent) -> bytes:
-        """The next events: an item is added when its first piece comes and done when the next one begins."""
-        if isinstance(event, TextPiece) and not self._so_far.text:
-            self._message_at = len(self._so_far.tool_calls)
-        before = self._count()
+        """The next events: an item is added when its first piece comes and done when the next one begins.
+
+        A call whose arguments are no JSON yet is done later: some servers write several calls at once.
+        """
+        before = len(self._so_far.items)
         self._so_far.add(event)
+        begun = b"".join(self._begun(index) for index in range(before, len(self._so_far.items)))
         match event:
             case TextPiece():
-                return self._begun(before) + self._text_event(
-                    "response.output_text.delta", delta=event.text, logprobs=list(event.logprobs)
-                )
-            case ToolCallPiece():
-                begun = self._begun(before)
-                if not event.arguments:
-                    return begun
-                return begun + self._item_event("response.function_call_arguments.delta", delta=event.arguments)
+                return begun + self._text_delta(event)
+            case ToolCallPiece() if event.arguments:
+                return begun + self._arguments(self._so_far.place_of_call(event.index), event.arguments)
             case Ended():
-                return self._end()
+                return begun + self._end()
             case _:
-                return b""
+                return begun
 
     def failed(self, error: FiresideError) -> bytes:
         """The response with its error as the last event."""
         reason = {"code": "server_error", "message": error.message}
-        return self._event("response.failed", response=self._response(self._output(), "failed") | {"error": reason})
+        output = output_items(self._so_far, self.id, broken=True)
+        return self._event("response.failed", response=self._response(output, "failed") | {"error": reason})
 
     def whole(self, completion: Completion) -> Json:
         """The response in one piece."""
-        cut = completion.finish_reason == "length"
-        response = self._response(self._output(completion), "incomplete" if cut else "completed")
+        cut = cut_reason(completion)
+        response = self._response(output_items(completion, self.id), "incomplete" if cut else "completed")
         usage = completion.usage
         counted = {
             "input_tokens": usage.prompt_tokens,
@@ -93,98 +92,81 @@ class ResponseWriter:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage.total_tokens,
         }
-        reason = {"reason": "max_output_tokens"} if cut else None
+        reason = {"reason": cut} if cut else None
         return response | {"usage": counted, "incomplete_details": reason, "completed_at": int(time.time())}
 
-    def _begun(self, before: int) -> bytes:
-        """The events that begin the item being written, after those that end the one before it."""
-        if self._count() == before:
-            return b""
-        ended = self._item_done()
-        self._open += 1
-        item = self._output()[self._open]
-        if item["type"] == "function_call":
-            return ended + self._added(item | {"arguments": "", "status": "in_progress"})
-        part: Json = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-        added = self._added(item | {"content": [], "status": "in_progress"})
-        return ended + added + self._text_event("response.content_part.added", part=part)
+    def _begun(self, index: int) -> bytes:
+        """The events that begin an item, after those that end the ones before it."""
+        ended = self._close(every=False)
+        self._open.append(index)
+        said, item = self._so_far.items[index], self._output()[index]
+        if not isinstance(said, Said):
+            return ended + self._added(index, item | {"arguments": "", "status": "in_progress"})
+        added = self._added(index, item | {"content": [], "status": "in_progress"})
+        return ended + added + self._text_event("response.content_part.added", index, part=begun_part(said))
 
-    def _item_done(self) -> bytes:
-        if self._open < 0:
-            return b""
-        item = self._output()[self._open]
-        if item["type"] == "function_call":
-            done = self._item_event("response.function_call_arguments.done", **_subset(item, "name", "arguments"))
+    def _close(self, *, every: bool) -> bytes:
+        """The events that end the open items, or only those of them that are whole."""
+        done = [index for index in self._open if every or is_whole(self._so_far.items[index])]
+        self._open = [index for index in self._open if index not in done]
+        return b"".join(self._item_done(index, self._output()[index]) for index in done)
+
+    def _item_done(self, index: int, item: Json) -> bytes:
+        done = self._call_done(index, item) if item["type"] == "function_call" else self._text_done(index, item)
+        return done + self._event("response.output_item.done", output_index=index, item=item)
+
+    def _call_done(self, index: int, item: Json) -> bytes:
+        told = is_whole(self._so_far.items[index]) or item["arguments"] != NO_ARGUMENTS
+        added = b"" if told else self._arguments(index, NO_ARGUMENTS)
+        fields = _subset(item, "name", "arguments")
+        return added + self._item_event("response.function_call_arguments.done", index, **fields)
+
+    def _text_done(self, index: int, item: Json) -> bytes:
+        [part] = item["content"]
+        if part["type"] == "refusal":
+            told = self._text_event("response.refusal.done", index, refusal=part["refusal"])
         else:
-            [part] = item["content"]
-            cited = [
-                self._text_event("response.output_text.annotation.added", annotation_index=index, annotation=annotation)
-                for index, annotation in enumerate(part["annotations"])
-            ]
-            told = self._text_event("response.output_text.done", **_subset(part, "text", "logprobs"))
-            done = b"".join(cited) + told + self._text_event("response.content_part.done", part=part)
-        return done + self._event("response.output_item.done", output_index=self._open, item=item)
+            told = self._cited(index, part["annotations"])
+            told += self._text_event("response.output_text.done", index, **_subset(part, "text", "logprobs"))
+        return told + self._text_event("response.content_part.done", index, part=part)
+
+    def _cited(self, index: int, annotations: list[Json]) -> bytes:
+        name = "response.output_text.annotation.added"
+        return b"".join(
+            self._text_event(name, index, annotation_index=number, annotation=annotation)
+            for number, annotation in enumerate(annotations)
+        )
 
     def _end(self) -> bytes:
-        begun = b"" if self._open >= 0 else self._begun(0)
         response = self.whole(self._so_far)
-        return begun + self._item_done() + self._event(f"response.{response['status']}", response=response)
+        return self._close(every=True) + self._event(f"response.{response['status']}", response=response)
 
-    def _added(self, item: Json) -> bytes:
-        return self._event("response.output_item.added", output_index=self._open, item=item)
+    def _added(self, index: int, item: Json) -> bytes:
+        return self._event("response.output_item.added", output_index=index, item=item)
 
-    def _text_event(self, name: str, /, **fields: Any) -> bytes:
-        return self._item_event(name, content_index=0, **fields)
+    def _text_delta(self, piece: TextPiece) -> bytes:
+        index = len(self._so_far.items) - 1
+        if piece.is_refusal:
+            return self._text_event("response.refusal.delta", index, delta=piece.text)
+        return self._text_event("response.output_text.delta", index, delta=piece.text, logprobs=list(piece.logprobs))
 
-    def _item_event(self, name: str, /, **fields: Any) -> bytes:
-        return self._event(name, item_id=self._item_id(self._open), output_index=self._open, **fields)
+    def _arguments(self, index: int, delta: str) -> bytes:
+        return self._item_event("response.function_call_arguments.delta", index, delta=delta)
+
+    def _text_event(self, name: str, index: int, /, **fields: Any) -> bytes:
+        return self._item_event(name, index, content_index=0, **fields)
+
+    def _item_event(self, name: str, index: int, /, **fields: Any) -> bytes:
+        item_id = item_id_of(self._so_far.items[index], self.id, index)
+        return self._event(name, item_id=item_id, output_index=index, **fields)
 
     def _event(self, name: str, /, **fields: Any) -> bytes:
         event = {"type": name, "sequence_number": self._number, **fields}
         self._number += 1
         return server_sent(name, orjson.dumps(event))
 
-    def _has_message(self, answer: Completion) -> bool:
-        """Whether there is an item of text: when there is text, or nothing else at the end."""
-        return bool(answer.text) or (answer.ended and not answer.tool_calls)
-
-    def _count(self) -> int:
-        return self._has_message(self._so_far) + len(self._so_far.tool_calls)
-
-    def _item_id(self, index: int) -> str:
-        is_message = self._has_message(self._so_far) and index == self._message_at
-        return f"msg_{self.id.hex}" if is_message else f"fc_{self.id.hex}_{index}"
-
-    def _output(self, completion: Completion | None = None) -> list[Json]:
-        answer = completion or self._so_far
-        items = [self._call(call) for call in answer.tool_calls]
-        if self._has_message(answer):
-            items.insert(self._message_at, self._message(answer))
-        return [item | {"id": item.get("id") or f"fc_{self.id.hex}_{index}"} for index, item in enumerate(items)]
-
-    def _message(self, completion: Completion) -> Json:
-        text: Json = {
-            "type": "output_text",
-            "text": completion.text,
-            "annotations": annotations(completion.text, completion.sources),
-            "logprobs": completion.logprobs,
-        }
-        return {
-            "id": f"msg_{self.id.hex}",
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [text],
-        }
-
-    def _call(self, call: ToolCall) -> Json:
-        return {
-            "type": "function_call",
-            "status": "completed",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": call.arguments,
-        }
+    def _output(self) -> list[Json]:
+        return output_items(self._so_far, self.id)
 
     def _response(self, output: list[Json], status: str) -> Json:
         request = self._request
@@ -200,7 +182,6 @@ class ResponseWriter:
                 "top_p",
                 "tools",
                 "tool_choice",
-                "parallel_tool_calls",
             },
         )
         return said | {
@@ -211,6 +192,8 @@ class ResponseWriter:
             "error": None,
             "incomplete_details": None,
             "output": output,
+            "parallel_tool_calls": request.parallel_tool_calls is not False,
+            "service_tier": "flex" if request.is_flexible else "default",
             "store": request.store is not False,
             "text": {"format": _format(request)},
             "reasoning": {"effort": request.reasoning.effort if request.reasoning else None, "summary": None},
@@ -220,18 +203,25 @@ class ResponseWriter:
         }
 
 
-def annotations(text: str, sources: Sequence[Source]) -> list[Json]:
-    """Each `[n]` of the text as a citation of its source."""
-    return [
-        {"type": "url_citation", "url": source.url, "title": source.title, "start_index": start, "end_index": end}
-        for start, end, source in marked_sources(text, sources)
-    ]
+def input_page(items: Sequence[Json], *, limit: int, after: str | None) -> Json:
+    """A page of a list of items.
 
+    Args:
+        items: All of them, in the order that is wanted.
+        limit: Most on the page.
+        after: The id of the item before the page; None for the first page.
 
-def input_list(items: Sequence[Json]) -> Json:
-    """A list of items."""
-    first, last = (items[0]["id"], items[-1]["id"]) if items else ("", "")
-    return {"object": "list", "data": list(items), "first_id": first, "last_id": last, "has_more": False}
+    Raises:
+        InvalidInputError: No item has this id.
+    """
+    ids = [item["id"] for item in items]
+    if after is not None and after not in ids:
+        raise InvalidInputError(f"there is no item {after!r}", param="after")
+    begin = 0 if after is None else ids.index(after) + 1
+    page = list(items[begin : begin + limit])
+    first, last = (page[0]["id"], page[-1]["id"]) if page else ("", "")
+    more = begin + limit < len(items)
+    return {"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more}
 
 
 def _format(request: ResponsesRequest) -> Json:

@@ -13,6 +13,7 @@ from fireside.contracts.stored_responses import ResponseThread
 from fireside.core.errors import InvalidInputError, NotFoundError
 from fireside.core.ids import new_id
 from fireside.services.gateway.completions import Asked
+from fireside.services.gateway.openai_dialect import PIPELINE_MODEL
 
 Json = dict[str, Any]
 
@@ -26,6 +27,7 @@ class ContentPart(_Part):
 
     type: str
     text: str = ""
+    refusal: str | None = None
     image_url: str | None = None
 
 
@@ -56,6 +58,14 @@ class ToolChoice(_Part):
 
     type: Literal["function"]
     name: str
+
+
+class AllowedTools(_Part):
+    """Which of the tools may be called; `required`: at least one of them."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[ToolChoice] = Field(min_length=1)
 
 
 class TextFormat(_Part):
@@ -92,11 +102,12 @@ class ResponsesRequest(_Part):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     tools: list[Tool] = Field(default_factory=lambda: list[Tool]())
-    tool_choice: Literal["auto", "none", "required"] | ToolChoice = "auto"
-    parallel_tool_calls: bool = True
+    tool_choice: Literal["auto", "none", "required"] | ToolChoice | AllowedTools = "auto"
+    parallel_tool_calls: bool | None = None
     text: TextConfig = Field(default_factory=TextConfig)
     reasoning: Reasoning | None = None
     metadata: dict[str, str] | None = None
+    service_tier: str | None = None
     background: Literal[False] | None = None
     conversation: None = None
 
@@ -105,6 +116,11 @@ class ResponsesRequest(_Part):
         """The input as items."""
         return [Item(content=self.input)] if isinstance(self.input, str) else self.input
 
+    @property
+    def is_flexible(self) -> bool:
+        """Whether the answer may wait until nobody else waits for one; the pipeline's has no such line."""
+        return self.service_tier == "flex" and self.model != PIPELINE_MODEL
+
     def asked(self, thread: ResponseThread | None) -> Asked:
         """The request as it is passed on.
 
@@ -112,7 +128,7 @@ class ResponsesRequest(_Part):
             thread: The responses that it goes on from.
 
         Raises:
-            InvalidInputError: It holds something that cannot be passed on.
+            InvalidInputError: It holds something that cannot be passed on, or allows a tool that it does not have.
         """
         system = [{"role": "system", "content": self.instructions}] if self.instructions else []
         items = [*_earlier(thread), *self.items]
@@ -125,14 +141,25 @@ class ResponsesRequest(_Part):
             "reasoning_effort": self.reasoning.effort if self.reasoning else None,
             "response_format": self._response_format(),
         }
-        if self.tools:
-            body |= {"tools": [_tool(tool) for tool in self.tools], "tool_choice": self._tool_choice()}
-            body |= {} if self.parallel_tool_calls else {"parallel_tool_calls": False}
+        if tools := self._offered_tools():
+            body |= {"tools": [_tool(tool) for tool in tools], "tool_choice": self._tool_choice()}
+            body |= {"parallel_tool_calls": False} if self.parallel_tool_calls is False else {}
         given = {name: value for name, value in body.items() if value is not None}
-        return Asked(self.model, given, bool(self.stream))
+        return Asked(self.model, given, bool(self.stream), priority="background" if self.is_flexible else "interactive")
+
+    def _offered_tools(self) -> list[Tool]:
+        """The tools that may be called: few servers know how to be given more than these."""
+        if not isinstance(self.tool_choice, AllowedTools):
+            return self.tools
+        allowed = {choice.name for choice in self.tool_choice.tools}
+        if unknown := allowed - {tool.name for tool in self.tools}:
+            raise InvalidInputError(f"among the tools there is no {min(unknown)!r}", param="tool_choice")
+        return [tool for tool in self.tools if tool.name in allowed]
 
     def _tool_choice(self) -> str | Json:
         choice = self.tool_choice
+        if isinstance(choice, AllowedTools):
+            return choice.mode
         return choice if isinstance(choice, str) else {"type": "function", "function": {"name": choice.name}}
 
     def _response_format(self) -> Json | None:
@@ -178,11 +205,11 @@ def messages_of(items: list[Item]) -> list[Json]:
     for item in items:
         match item.type:
             case "message":
-                messages.append({"role": _role(item.role), "content": _content(item.content)})
+                _add_message(messages, _role(item.role), _content(item.content))
             case "function_call":
                 if not messages or messages[-1]["role"] != "assistant":
                     messages.append({"role": "assistant", "content": None})
-                function = {"name": item.name, "arguments": item.arguments}
+                function = {"name": item.name, "arguments": item.arguments or "{}"}
                 call = {"id": item.call_id, "type": "function", "function": function}
                 messages[-1].setdefault("tool_calls", []).append(call)
             case "function_call_output":
@@ -190,6 +217,26 @@ def messages_of(items: list[Item]) -> list[Json]:
             case "reasoning":
                 pass
     return messages
+
+
+def _add_message(messages: list[Json], role: str, content: str | list[Json]) -> None:
+    """A message; what the model said while it waits for tools joins its calls, which their answers must follow."""
+    answered = {message.get("tool_call_id") for message in messages}
+    last = next((message for message in reversed(messages) if message["role"] != "tool"), None)
+    calls = last.get("tool_calls", ()) if last and role == "assistant" else ()
+    if last is None or all(call["id"] in answered for call in calls):
+        messages.append({"role": role, "content": content})
+    else:
+        last["content"] = _joined(last["content"], content) if last["content"] else content
+
+
+def _joined(first: str | list[Json], second: str | list[Json]) -> str | list[Json]:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n{second}"
+    parts = [
+        content if isinstance(content, list) else [{"type": "text", "text": content}] for content in (first, second)
+    ]
+    return [*parts[0], *parts[1]]
 
 
 def _earlier(thread: ResponseThread | None) -> list[Item]:
@@ -213,7 +260,7 @@ def _content(content: str | list[ContentPart] | None) -> str | list[Json]:
 
 def _part(part: ContentPart) -> Json:
     if part.type in {"input_text", "output_text", "text", "refusal", "summary_text"}:
-        return {"type": "text", "text": part.text}
+        return {"type": "text", "text": part.text or part.refusal or ""}
     if part.type == "input_image" and part.image_url:
         return {"type": "image_url", "image_url": {"url": part.image_url}}
     raise InvalidInputError(

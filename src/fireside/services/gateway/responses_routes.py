@@ -16,7 +16,7 @@ from fireside.runtime.context import Context
 from fireside.services.gateway.answering import caller, completion_events, send
 from fireside.services.gateway.completions import Completion, CompletionEvent, Ended
 from fireside.services.gateway.request_bodies import json_body, read_json, read_request
-from fireside.services.gateway.responses_dialect import ResponseWriter, input_list
+from fireside.services.gateway.responses_dialect import ResponseWriter, input_page
 from fireside.services.gateway.responses_requests import (
     PreviousResponseNotFoundError,
     ResponsesRequest,
@@ -65,13 +65,17 @@ async def delete_response(request: Request, response_id: str) -> dict[str, Any]:
 
 
 async def list_input_items(
-    request: Request, response_id: str, order: Annotated[Literal["asc", "desc"], Query()] = "desc"
+    request: Request,
+    response_id: str,
+    order: Annotated[Literal["asc", "desc"], Query()] = "desc",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query()] = None,
 ) -> dict[str, Any]:
-    """The items that a response was asked with, and those of the responses that it goes on from; on one page."""
+    """A page of the items that a response was asked with, and of those of the responses that it goes on from."""
     thread = await caller(request).call(THREAD, _ref(response_id))
     *before, last = thread.items
     items = [item for kept in before for item in (*kept.input, *kept.response["output"])] + [*last.input]
-    return input_list(items if order == "asc" else items[::-1])
+    return input_page(items if order == "asc" else items[::-1], limit=limit, after=after)
 
 
 async def _thread(context: Context, wanted: ResponsesRequest) -> ResponseThread | None:
