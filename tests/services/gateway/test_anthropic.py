@@ -105,6 +105,17 @@ async def test_a_tool_call_is_a_block_of_its_own_whole_and_streamed(house: House
     assert [event["index"] for event in streamed if event["type"] == "content_block_stop"] == [0, 1]
 
 
+async def test_a_message_with_a_call_stops_for_it_though_its_server_says_that_it_is_done(house: House) -> None:
+    house.inference.streams(*CALL, finish_reason="stop")
+    forced = {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}}
+
+    whole = (await house.ask(**forced)).json()
+    streamed = events(await house.ask(**forced, stream=True))
+
+    assert whole["stop_reason"] == "tool_use"
+    assert streamed[-2]["delta"]["stop_reason"] == "tool_use"
+
+
 async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     body = await house.passed_on(
