@@ -74,6 +74,18 @@ async def test_a_chat_streams_lines_unless_told_otherwise(house: House) -> None:
     assert whole["created_at"].endswith("Z")
 
 
+@pytest.mark.parametrize("character", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+async def test_no_line_breaks_within_its_json_however_its_reader_finds_line_breaks(
+    house: House, character: str
+) -> None:
+    house.inference.streams({"content": f"a{character}b"})
+
+    reply = await house.post("/api/chat", messages=QUESTION)
+
+    first, _ = [orjson.loads(line) for line in reply.content.decode().splitlines()]
+    assert first["message"]["content"] == f"a{character}b"
+
+
 async def test_a_prompt_is_answered(house: House) -> None:
     house.inference.streams({"reasoning_content": "hm"}, {"content": "so."})
 
