@@ -139,6 +139,16 @@ async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> Non
     assert "metadata" not in body
 
 
+async def test_an_instruction_among_the_messages_is_passed_on_in_its_place(house: House) -> None:
+    brief = {"role": "system", "content": [{"type": "text", "text": "be brief"}]}
+
+    body = await house.passed_on(messages=[*QUESTION, brief, *QUESTION])
+    await house.ask(model="fireside", system="be kind", messages=[*QUESTION, brief])
+
+    assert body["messages"] == [*QUESTION, {"role": "system", "content": "be brief"}, *QUESTION]
+    assert house.chat.asked[0].instructions == "be kind\nbe brief"
+
+
 async def test_images_tools_and_their_results_become_openais_messages(house: House) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
     use = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"town": "Bonn"}}
@@ -211,7 +221,7 @@ async def test_a_refusal_of_the_models_server_is_told_in_anthropics_shape(house:
     [
         ({"max_tokens": None}, "max_tokens"),
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "system", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "content"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
         (

@@ -92,9 +92,9 @@ Block = Annotated[
 
 
 class Message(_Part):
-    """One turn."""
+    """One turn, or an instruction that holds from its place on."""
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
