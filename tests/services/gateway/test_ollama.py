@@ -126,6 +126,22 @@ async def test_options_formats_and_thinking_get_the_names_that_servers_know(hous
     assert "max_tokens" not in other
 
 
+async def test_what_is_null_was_not_said(house: House) -> None:
+    call = {"id": None, "function": {"name": "time", "arguments": None}}
+    turns = [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "content": "noon"}]
+    chosen = {"stream": None, "options": {"stop": None}, "tools": None, "format": None, "think": None}
+    nothing = dict.fromkeys(("system", "suffix", "template", "raw", "images", "context", "stream"))
+
+    chatted = await house.passed_on("/api/chat", messages=turns, **chosen)
+    generated = await house.passed_on("/api/generate", prompt="why?", **nothing)
+    loaded = await house.post("/api/chat", messages=None)
+
+    assert chatted["messages"][0]["content"] == ""
+    assert chatted["messages"][0]["tool_calls"][0]["function"]["arguments"] == "{}"
+    assert generated["messages"] == QUESTION
+    assert loaded.json()["done_reason"] == "load"
+
+
 async def test_images_and_tools_become_openais_messages(house: House) -> None:
     call = {"function": {"name": "weather", "arguments": {"town": "Bonn"}}}
     body = await house.passed_on(

@@ -4,10 +4,10 @@ The reference is Ollama's API documentation. How long a model stays loaded, and 
 business: `keep_alive` and the options of loading are read and change nothing.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fireside.core.errors import InvalidInputError
 from fireside.services.gateway.completions import COMPLETIONS, Asked
@@ -17,6 +17,15 @@ Json = dict[str, Any]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nulls(cls, given: Any) -> Any:
+        """What is null was not said: so the real server reads it."""
+        if not isinstance(given, dict):
+            return given
+        fields = cast("Json", given)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Options(_Part):
