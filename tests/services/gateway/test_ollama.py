@@ -74,6 +74,16 @@ async def test_a_chat_streams_lines_unless_told_otherwise(house: House) -> None:
     assert whole["created_at"].endswith("Z")
 
 
+@pytest.mark.parametrize("deltas", [({"content": "It is "}, {"content": "so."}), ()])
+async def test_an_answer_in_one_piece_tells_how_long_it_took_once_it_had_begun(house: House, deltas: Any) -> None:
+    house.inference.streams(*deltas)
+
+    whole = (await house.post("/api/chat", messages=QUESTION, stream=False)).json()
+
+    assert whole["eval_count"] / whole["eval_duration"] > 0
+    assert whole["total_duration"] == whole["prompt_eval_duration"] + whole["eval_duration"]
+
+
 @pytest.mark.parametrize("character", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 async def test_no_line_breaks_within_its_json_however_its_reader_finds_line_breaks(
     house: House, character: str

@@ -98,16 +98,17 @@ class AnswerWriter:
 
     def _ending(self, completion: Completion) -> Json:
         now = time.perf_counter_ns()
-        first = self._first or now
+        first = self._first or completion.first_ns or now
+        answered = max(now - first, 1)  # clients divide by it
         return {
             "done": True,
             "done_reason": "length" if completion.finish_reason == "length" else "stop",
-            "total_duration": now - self._began,
+            "total_duration": first - self._began + answered,
             "load_duration": 0,
             "prompt_eval_count": completion.usage.prompt_tokens,
             "prompt_eval_duration": first - self._began,
             "eval_count": completion.usage.completion_tokens,
-            "eval_duration": now - first,
+            "eval_duration": answered,
         }
 
     def _line(self, part: Json, **fields: Any) -> bytes:
