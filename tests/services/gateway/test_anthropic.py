@@ -15,6 +15,7 @@ from tests.services.gateway.gateway_house import FakeChat, FakeInference, gatewa
 
 QUESTION = [{"role": "user", "content": "why?"}]
 TOOL = {"name": "weather", "description": "of a town", "input_schema": {"type": "object"}}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
 CALL = [
     {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": ""}}]},
     {"tool_calls": [{"index": 0, "function": {"arguments": '{"town": '}}]},
@@ -150,12 +151,11 @@ async def test_an_instruction_among_the_messages_is_passed_on_in_its_place(house
 
 
 async def test_images_tools_and_their_results_become_openais_messages(house: House) -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
     use = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"town": "Bonn"}}
     result = {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "rain"}]}
     body = await house.passed_on(
         messages=[
-            {"role": "user", "content": [{"type": "text", "text": "look"}, image]},
+            {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE]},
             {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}, use]},
             {"role": "user", "content": [result, {"type": "text", "text": "and?"}]},
         ],
@@ -169,6 +169,33 @@ async def test_images_tools_and_their_results_become_openais_messages(house: Hou
     assert told == {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
     assert asked == {"role": "user", "content": "and?"}
     assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"content": []}, ""),
+        ({}, ""),
+        ({"content": "no such town", "is_error": True}, "Error: no such town"),
+        ({"content": [{"type": "text", "text": "no such town"}], "is_error": True}, "Error: no such town"),
+        ({"content": [], "is_error": True}, "Error: the tool failed"),
+    ],
+)
+async def test_what_a_tool_answered_is_text_that_tells_a_failure(house: House, result: Any, told: str) -> None:
+    block = {"type": "tool_result", "tool_use_id": "call_1", **result}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [block]}])
+
+    assert body["messages"] == [{"role": "tool", "tool_call_id": "call_1", "content": told}]
+
+
+async def test_a_failure_that_a_tool_shows_begins_with_that_word(house: House) -> None:
+    block = {"type": "tool_result", "tool_use_id": "call_1", "content": [IMAGE], "is_error": True}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [block]}])
+
+    said, shown = body["messages"][0]["content"]
+    assert (said, shown["type"]) == ({"type": "text", "text": "Error:"}, "image_url")
 
 
 async def test_the_pipeline_cites_in_its_text_block_whole_and_streamed(house: House) -> None:

@@ -77,6 +77,7 @@ class ToolResultBlock(_Part):
     type: Literal["tool_result"]
     tool_use_id: str
     content: str | list[_Shown] = ""
+    is_error: bool = False
 
 
 class ThoughtBlock(_Part):
@@ -219,8 +220,14 @@ def _simplest(parts: list[Json]) -> str | list[Json] | None:
     return "\n".join(part["text"] for part in parts) if parts else None
 
 
-def _result(block: ToolResultBlock) -> str | list[Json] | None:
-    return block.content if isinstance(block.content, str) else _simplest([_shown(part) for part in block.content])
+def _result(block: ToolResultBlock) -> str | list[Json]:
+    """What a tool answered; a failure says so at its beginning, because OpenAI's shape has no other place for that."""
+    said = block.content if isinstance(block.content, str) else _simplest([_shown(part) for part in block.content])
+    if not block.is_error:
+        return said or ""
+    if not said or isinstance(said, str):
+        return f"Error: {said or 'the tool failed'}"
+    return [{"type": "text", "text": "Error:"}, *said]
 
 
 def _shown(block: TextBlock | ImageBlock | DocumentBlock | SearchResultBlock) -> Json:
