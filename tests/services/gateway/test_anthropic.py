@@ -198,6 +198,31 @@ async def test_a_failure_that_a_tool_shows_begins_with_that_word(house: House) -
     assert (said, shown["type"]) == ({"type": "text", "text": "Error:"}, "image_url")
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "text", "media_type": "text/plain", "data": "rain\nsun"},
+        {"type": "content", "content": "rain\nsun"},
+        {"type": "content", "content": [{"type": "text", "text": "rain"}, {"type": "text", "text": "sun"}]},
+    ],
+)
+async def test_a_document_of_text_is_read_with_its_title_and_context(house: House, source: Any) -> None:
+    document = {"type": "document", "title": "Weather", "context": "of Bonn", "source": source}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [document]}])
+
+    assert body["messages"] == [{"role": "user", "content": "Weather\nof Bonn\nrain\nsun"}]
+
+
+async def test_the_images_of_a_document_stand_behind_its_text(house: House) -> None:
+    source = {"type": "content", "content": [IMAGE, {"type": "text", "text": "rain"}]}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [{"type": "document", "source": source}]}])
+
+    said, shown = body["messages"][0]["content"]
+    assert (said["text"], shown["image_url"]["url"]) == ("rain", "data:image/png;base64,QUJD")
+
+
 async def test_the_pipeline_cites_in_its_text_block_whole_and_streamed(house: House) -> None:
     whole = (await house.ask(model="fireside", system="be brief")).json()
     streamed = events(await house.ask(model="fireside", stream=True))
