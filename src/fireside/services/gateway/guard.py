@@ -23,7 +23,7 @@ from fireside.services.gateway.socket_authentication import SocketAuthentication
 _ALLOWED_HEADERS = ("*",)
 """All: libraries of clients bring a dozen and more; none does for a page of a named site what its key does not."""
 _EXPOSED_HEADERS = (
-    *("x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    *("x-request-id", "request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
     *ALLOWANCE_HEADERS,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
