@@ -127,7 +127,7 @@ async def test_options_formats_and_thinking_get_the_names_that_servers_know(hous
     )
 
     assert (body["max_tokens"], body["seed"], body["stop"], body["top_k"]) == (5, 3, ["x"], 2)
-    assert body["response_format"]["json_schema"]["schema"] == schema
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": schema}
     assert (body["reasoning_effort"], body["tools"]) == ("low", [TOOL])
     assert not {"num_ctx", "keep_alive", "num_predict", "format"} & body.keys()
     assert other["response_format"] == {"type": "json_object"}

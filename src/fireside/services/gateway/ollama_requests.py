@@ -141,7 +141,7 @@ class _Generation(_Part):
         if self.format == "json":
             body["response_format"] = {"type": "json_object"}
         elif self.format:
-            schema = {"name": "answer", "schema": self.format, "strict": True}
+            schema = {"name": "answer", "schema": self.format}  # not strict: that forbids what Ollama allows
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if isinstance(self.think, bool):
             body["chat_template_kwargs"] = {"enable_thinking": self.think}
