@@ -224,8 +224,21 @@ async def test_texts_become_vectors_in_both_ways(house: House) -> None:
     assert (made["prompt_eval_count"], made["model"]) == (3, "mini")
     assert older["embedding"] == [1.0, 0.0]
     assert (await house.post("/api/embed", model="mini@2:latest", input="a")).json()["embeddings"] == [[1, 0, 1, 0]]
-    assert (await house.post("/api/embed", model="mini", input=[])).status_code == 400
     assert (await house.post("/api/embed", model="mini", input="a", dimensions=7)).status_code == 400
+
+
+@pytest.mark.parametrize("nothing", [[], "", None])
+async def test_no_texts_have_no_vectors(house: House, nothing: Any) -> None:
+    made = await house.post("/api/embed", model="mini", input=nothing)
+    unknown = await house.post("/api/embed", model="nowhere", input=nothing)
+
+    assert (made.status_code, made.json()["embeddings"]) == (200, [])
+    assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/version", "/api/tags"])
+async def test_clients_that_only_look_whether_there_is_a_server_find_it(house: House, path: str) -> None:
+    assert (await house.client.head(path)).status_code == 200
 
 
 async def test_a_request_without_a_question_only_asks_that_the_model_be_there(house: House) -> None:

@@ -110,13 +110,15 @@ class Embed(_Part):
     """Texts to embed."""
 
     model: str
-    input: str | list[str]
+    input: str | list[str] = ""
     dimensions: int | None = Field(default=None, ge=1)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What to embed, in order."""
-        return (self.input,) if isinstance(self.input, str) else tuple(self.input)
+        """What to embed, in order; an empty text by itself is none."""
+        if isinstance(self.input, str):
+            return (self.input,) if self.input else ()
+        return tuple(self.input)
 
 
 class EmbedOne(_Part):
