@@ -98,14 +98,15 @@ class FakePassage:
 
 
 class FakeInference(Service):
-    """One model, `tiny`; its server answers with `reply`, and fails after it with `fails`.
+    """One model, `tiny` unless named otherwise; its server answers with `reply`, and fails after it with `fails`.
 
     The bytes are to be read past the mesh, unless the model is `elsewhere`.
     """
 
     name = "inference"
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "tiny") -> None:
+        self.model = model
         self.head: inference.ForwardHead | None = inference.ForwardHead(status=200, media_type="application/json")
         self.reply: list[bytes] = [b'{"choices":', b"[]}"]
         self.fails: FiresideError | None = None
@@ -114,7 +115,7 @@ class FakeInference(Service):
 
     @action(inference.MODELS)
     async def models(self, context: Context, request: Nothing) -> inference.Models:
-        profile = inference.ModelProfile(name="tiny", state="ready", answer_style="quote", context_tokens=8)
+        profile = inference.ModelProfile(name=self.model, state="ready", answer_style="quote", context_tokens=8)
         return inference.Models(items=(profile,))
 
     @action(inference.PROFILE)

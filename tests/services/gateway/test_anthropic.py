@@ -15,6 +15,7 @@ from tests.services.gateway.gateway_house import FakeChat, FakeInference, gatewa
 
 QUESTION = [{"role": "user", "content": "why?"}]
 TOOL = {"name": "weather", "description": "of a town", "input_schema": {"type": "object"}}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
 CALL = [
     {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": ""}}]},
     {"tool_calls": [{"index": 0, "function": {"arguments": '{"town": '}}]},
@@ -105,6 +106,17 @@ async def test_a_tool_call_is_a_block_of_its_own_whole_and_streamed(house: House
     assert [event["index"] for event in streamed if event["type"] == "content_block_stop"] == [0, 1]
 
 
+async def test_a_message_with_a_call_stops_for_it_though_its_server_says_that_it_is_done(house: House) -> None:
+    house.inference.streams(*CALL, finish_reason="stop")
+    forced = {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}}
+
+    whole = (await house.ask(**forced)).json()
+    streamed = events(await house.ask(**forced, stream=True))
+
+    assert whole["stop_reason"] == "tool_use"
+    assert streamed[-2]["delta"]["stop_reason"] == "tool_use"
+
+
 async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     body = await house.passed_on(
@@ -128,13 +140,22 @@ async def test_everything_that_a_model_can_use_is_passed_on(house: House) -> Non
     assert "metadata" not in body
 
 
+async def test_an_instruction_among_the_messages_is_passed_on_in_its_place(house: House) -> None:
+    brief = {"role": "system", "content": [{"type": "text", "text": "be brief"}]}
+
+    body = await house.passed_on(messages=[*QUESTION, brief, *QUESTION])
+    await house.ask(model="fireside", system="be kind", messages=[*QUESTION, brief])
+
+    assert body["messages"] == [*QUESTION, {"role": "system", "content": "be brief"}, *QUESTION]
+    assert house.chat.asked[0].instructions == "be kind\nbe brief"
+
+
 async def test_images_tools_and_their_results_become_openais_messages(house: House) -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
     use = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"town": "Bonn"}}
     result = {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "rain"}]}
     body = await house.passed_on(
         messages=[
-            {"role": "user", "content": [{"type": "text", "text": "look"}, image]},
+            {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE]},
             {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}, use]},
             {"role": "user", "content": [result, {"type": "text", "text": "and?"}]},
         ],
@@ -148,6 +169,58 @@ async def test_images_tools_and_their_results_become_openais_messages(house: Hou
     assert told == {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
     assert asked == {"role": "user", "content": "and?"}
     assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"content": []}, ""),
+        ({}, ""),
+        ({"content": "no such town", "is_error": True}, "Error: no such town"),
+        ({"content": [{"type": "text", "text": "no such town"}], "is_error": True}, "Error: no such town"),
+        ({"content": [], "is_error": True}, "Error: the tool failed"),
+    ],
+)
+async def test_what_a_tool_answered_is_text_that_tells_a_failure(house: House, result: Any, told: str) -> None:
+    block = {"type": "tool_result", "tool_use_id": "call_1", **result}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [block]}])
+
+    assert body["messages"] == [{"role": "tool", "tool_call_id": "call_1", "content": told}]
+
+
+async def test_a_failure_that_a_tool_shows_begins_with_that_word(house: House) -> None:
+    block = {"type": "tool_result", "tool_use_id": "call_1", "content": [IMAGE], "is_error": True}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [block]}])
+
+    said, shown = body["messages"][0]["content"]
+    assert (said, shown["type"]) == ({"type": "text", "text": "Error:"}, "image_url")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "text", "media_type": "text/plain", "data": "rain\nsun"},
+        {"type": "content", "content": "rain\nsun"},
+        {"type": "content", "content": [{"type": "text", "text": "rain"}, {"type": "text", "text": "sun"}]},
+    ],
+)
+async def test_a_document_of_text_is_read_with_its_title_and_context(house: House, source: Any) -> None:
+    document = {"type": "document", "title": "Weather", "context": "of Bonn", "source": source}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [document]}])
+
+    assert body["messages"] == [{"role": "user", "content": "Weather\nof Bonn\nrain\nsun"}]
+
+
+async def test_the_images_of_a_document_stand_behind_its_text(house: House) -> None:
+    source = {"type": "content", "content": [IMAGE, {"type": "text", "text": "rain"}]}
+
+    body = await house.passed_on(messages=[{"role": "user", "content": [{"type": "document", "source": source}]}])
+
+    said, shown = body["messages"][0]["content"]
+    assert (said["text"], shown["image_url"]["url"]) == ("rain", "data:image/png;base64,QUJD")
 
 
 async def test_the_pipeline_cites_in_its_text_block_whole_and_streamed(house: House) -> None:
@@ -200,7 +273,7 @@ async def test_a_refusal_of_the_models_server_is_told_in_anthropics_shape(house:
     [
         ({"max_tokens": None}, "max_tokens"),
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "system", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "role"),
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "content"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
         (

@@ -74,6 +74,28 @@ async def test_a_chat_streams_lines_unless_told_otherwise(house: House) -> None:
     assert whole["created_at"].endswith("Z")
 
 
+@pytest.mark.parametrize("deltas", [({"content": "It is "}, {"content": "so."}), ()])
+async def test_an_answer_in_one_piece_tells_how_long_it_took_once_it_had_begun(house: House, deltas: Any) -> None:
+    house.inference.streams(*deltas)
+
+    whole = (await house.post("/api/chat", messages=QUESTION, stream=False)).json()
+
+    assert whole["eval_count"] / whole["eval_duration"] > 0
+    assert whole["total_duration"] == whole["prompt_eval_duration"] + whole["eval_duration"]
+
+
+@pytest.mark.parametrize("character", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+async def test_no_line_breaks_within_its_json_however_its_reader_finds_line_breaks(
+    house: House, character: str
+) -> None:
+    house.inference.streams({"content": f"a{character}b"})
+
+    reply = await house.post("/api/chat", messages=QUESTION)
+
+    first, _ = [orjson.loads(line) for line in reply.content.decode().splitlines()]
+    assert first["message"]["content"] == f"a{character}b"
+
+
 async def test_a_prompt_is_answered(house: House) -> None:
     house.inference.streams({"reasoning_content": "hm"}, {"content": "so."})
 
@@ -105,13 +127,29 @@ async def test_options_formats_and_thinking_get_the_names_that_servers_know(hous
     )
 
     assert (body["max_tokens"], body["seed"], body["stop"], body["top_k"]) == (5, 3, ["x"], 2)
-    assert body["response_format"]["json_schema"]["schema"] == schema
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": schema}
     assert (body["reasoning_effort"], body["tools"]) == ("low", [TOOL])
     assert not {"num_ctx", "keep_alive", "num_predict", "format"} & body.keys()
     assert other["response_format"] == {"type": "json_object"}
     assert other["chat_template_kwargs"] == {"enable_thinking": False}
     assert other["logprobs"]
     assert "max_tokens" not in other
+
+
+async def test_what_is_null_was_not_said(house: House) -> None:
+    call = {"id": None, "function": {"name": "time", "arguments": None}}
+    turns = [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "content": "noon"}]
+    chosen = {"stream": None, "options": {"stop": None}, "tools": None, "format": None, "think": None}
+    nothing = dict.fromkeys(("system", "suffix", "template", "raw", "images", "context", "stream"))
+
+    chatted = await house.passed_on("/api/chat", messages=turns, **chosen)
+    generated = await house.passed_on("/api/generate", prompt="why?", **nothing)
+    loaded = await house.post("/api/chat", messages=None)
+
+    assert chatted["messages"][0]["content"] == ""
+    assert chatted["messages"][0]["tool_calls"][0]["function"]["arguments"] == "{}"
+    assert generated["messages"] == QUESTION
+    assert loaded.json()["done_reason"] == "load"
 
 
 async def test_images_and_tools_become_openais_messages(house: House) -> None:
@@ -186,8 +224,21 @@ async def test_texts_become_vectors_in_both_ways(house: House) -> None:
     assert (made["prompt_eval_count"], made["model"]) == (3, "mini")
     assert older["embedding"] == [1.0, 0.0]
     assert (await house.post("/api/embed", model="mini@2:latest", input="a")).json()["embeddings"] == [[1, 0, 1, 0]]
-    assert (await house.post("/api/embed", model="mini", input=[])).status_code == 400
     assert (await house.post("/api/embed", model="mini", input="a", dimensions=7)).status_code == 400
+
+
+@pytest.mark.parametrize("nothing", [[], "", None])
+async def test_no_texts_have_no_vectors(house: House, nothing: Any) -> None:
+    made = await house.post("/api/embed", model="mini", input=nothing)
+    unknown = await house.post("/api/embed", model="nowhere", input=nothing)
+
+    assert (made.status_code, made.json()["embeddings"]) == (200, [])
+    assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/version", "/api/tags"])
+async def test_clients_that_only_look_whether_there_is_a_server_find_it(house: House, path: str) -> None:
+    assert (await house.client.head(path)).status_code == 200
 
 
 async def test_a_request_without_a_question_only_asks_that_the_model_be_there(house: House) -> None:

@@ -176,7 +176,7 @@ def test_errors_have_openais_shape(error: Any, kind: str) -> None:
 
     assert rendered["type"] == kind
     assert rendered["code"] == error.code
-    assert rendered["param"] == error.details.get("model")
+    assert rendered["param"] == ("model" if "model" in error.details else None)
 
 
 def test_an_error_inside_a_stream_is_an_event() -> None:

@@ -55,6 +55,15 @@ async def test_an_unknown_model_is_not_found_in_openais_shape(house: House) -> N
 
     assert reply.status_code == 404
     assert "nowhere" in reply.json()["error"]["message"]
+    assert (reply.json()["error"]["code"], reply.json()["error"]["param"]) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("path", ["openai/gpt-4o", "openai%2Fgpt-4o"])
+async def test_a_model_whose_name_holds_a_slash_is_found(path: str) -> None:
+    async with gateway(FakeInference("openai/gpt-4o")) as client:
+        found = await client.get(f"/v1/models/{path}")
+
+    assert (found.status_code, found.json()["id"]) == (200, "openai/gpt-4o")
 
 
 async def test_the_pipeline_is_listed_when_nothing_else_is_there() -> None:

@@ -85,3 +85,22 @@ async def test_a_named_site_may_call_with_a_key_but_never_with_cookies(database:
     assert "access-control-allow-origin" not in refused.headers
     assert reply.headers["access-control-allow-origin"] == "https://portal.test"
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "authorization,content-type,openai-organization,openai-project,x-stainless-arch,x-stainless-retry-count",
+        "anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-timeout",
+    ],
+)
+async def test_a_named_site_may_send_the_headers_that_libraries_of_clients_bring(database: Database, sent: str) -> None:
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": sent}
+    async with open_door(database, allowed_origins=("https://portal.test",)) as door:
+        allowed = await door.client.options("/who", headers={"origin": "https://portal.test", **asked})
+        refused = await door.client.options("/who", headers={"origin": "https://elsewhere.test", **asked})
+
+    assert (allowed.status_code, refused.status_code) == (200, 400)
+    assert allowed.headers["access-control-allow-headers"] == sent
+    assert "access-control-allow-credentials" not in allowed.headers
+    assert "access-control-allow-origin" not in refused.headers

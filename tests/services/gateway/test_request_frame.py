@@ -16,6 +16,13 @@ async def test_a_request_id_is_made_echoed_and_given_to_the_services(door: Door)
     assert one.json()["request_id"] != two.json()["request_id"]
 
 
+async def test_anthropics_clients_find_the_request_id_by_their_own_name_too(door: Door) -> None:
+    theirs, others = await door.get("/v1/messages/nowhere"), await door.get("/who")
+
+    assert theirs.headers["request-id"] == theirs.headers["x-request-id"]
+    assert "request-id" not in others.headers
+
+
 async def test_a_clients_own_request_id_is_kept_when_it_is_harmless(door: Door) -> None:
     assert (await door.get("/who", {"x-request-id": "trace-0a1b.2_c"})).headers["x-request-id"] == "trace-0a1b.2_c"
 

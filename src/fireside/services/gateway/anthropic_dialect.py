@@ -46,6 +46,7 @@ class MessageWriter:
         self._block = -1
         self._open: int | None = None
         """Which tool call the open block is; -1 for text, None when no block is open."""
+        self._called = False
 
     def begin(self) -> bytes:
         """The message without its content."""
@@ -79,9 +80,11 @@ class MessageWriter:
             {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call.arguments)}
             for call in completion.tool_calls
         ]
-        return self._message(content, _stop_reason(completion.finish_reason), completion.usage)
+        stop_reason = _stop_reason(completion.finish_reason, called=bool(completion.tool_calls))
+        return self._message(content, stop_reason, completion.usage)
 
     def _write_call(self, piece: ToolCallPiece) -> bytes:
+        self._called = True
         tool: Json = {"type": "tool_use", "id": piece.id, "name": piece.name, "input": {}}
         begun = self._begin_block(piece.index, tool)
         if not piece.arguments:
@@ -107,7 +110,7 @@ class MessageWriter:
             self._delta({"type": "citations_delta", "citation": citation})
             for citation in citations(end.text or "", end.sources)
         ]
-        delta = {"stop_reason": _stop_reason(end.finish_reason), "stop_sequence": None}
+        delta = {"stop_reason": _stop_reason(end.finish_reason, called=self._called), "stop_sequence": None}
         return b"".join(
             (
                 begun,
@@ -159,7 +162,9 @@ def _event(name: str, **fields: Any) -> bytes:
     return server_sent(name, orjson.dumps({"type": name, **fields}))
 
 
-def _stop_reason(finish_reason: str) -> str:
+def _stop_reason(finish_reason: str, *, called: bool) -> str:
+    if called and finish_reason == "stop":  # servers end a call that was forced so
+        return "tool_use"
     return _STOP_REASONS.get(finish_reason, "end_turn")
 
 

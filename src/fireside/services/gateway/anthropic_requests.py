@@ -27,10 +27,10 @@ class TextBlock(_Part):
 
 
 class Source(_Part):
-    """Where an image or a document is: here, or at an address."""
+    """Where an image is: here, or at an address."""
 
-    type: Literal["base64", "url", "text"]
-    media_type: str = "text/plain"
+    type: Literal["base64", "url"]
+    media_type: str = "image/png"
     data: str = ""
     url: str = ""
 
@@ -42,12 +42,21 @@ class ImageBlock(_Part):
     source: Source
 
 
+class DocumentSource(_Part):
+    """What a document is made of: plain text, or blocks of text and images; the other kinds are not read."""
+
+    type: Literal["text", "content", "base64", "url", "file"]
+    data: str = ""
+    content: str | list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]] = ""
+
+
 class DocumentBlock(_Part):
-    """A document; only plain text is read."""
+    """A document."""
 
     type: Literal["document"]
-    source: Source
+    source: DocumentSource
     title: str | None = None
+    context: str | None = None
 
 
 class SearchResultBlock(_Part):
@@ -77,6 +86,7 @@ class ToolResultBlock(_Part):
     type: Literal["tool_result"]
     tool_use_id: str
     content: str | list[_Shown] = ""
+    is_error: bool = False
 
 
 class ThoughtBlock(_Part):
@@ -92,9 +102,9 @@ Block = Annotated[
 
 
 class Message(_Part):
-    """One turn."""
+    """One turn, or an instruction that holds from its place on."""
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
@@ -205,7 +215,7 @@ def _messages(message: Message) -> list[Json]:
             case ThoughtBlock():
                 pass
             case _:
-                shown.append(_shown(block))
+                shown += _shown(block)
     if not shown and not calls:
         return results
     spoken: Json = {"role": message.role, "content": _simplest(shown)}
@@ -219,25 +229,47 @@ def _simplest(parts: list[Json]) -> str | list[Json] | None:
     return "\n".join(part["text"] for part in parts) if parts else None
 
 
-def _result(block: ToolResultBlock) -> str | list[Json] | None:
-    return block.content if isinstance(block.content, str) else _simplest([_shown(part) for part in block.content])
+def _result(block: ToolResultBlock) -> str | list[Json]:
+    """What a tool answered; a failure says so at its beginning, because OpenAI's shape has no other place for that."""
+    if isinstance(block.content, str):
+        said = block.content
+    else:
+        said = _simplest([part for shown in block.content for part in _shown(shown)])
+    if not block.is_error:
+        return said or ""
+    if not said or isinstance(said, str):
+        return f"Error: {said or 'the tool failed'}"
+    return [{"type": "text", "text": "Error:"}, *said]
 
 
-def _shown(block: TextBlock | ImageBlock | DocumentBlock | SearchResultBlock) -> Json:
+def _shown(block: TextBlock | ImageBlock | DocumentBlock | SearchResultBlock) -> list[Json]:
     match block:
         case TextBlock():
-            return {"type": "text", "text": block.text}
+            return [{"type": "text", "text": block.text}]
         case ImageBlock():
             source = block.source
             url = source.url if source.type == "url" else f"data:{source.media_type};base64,{source.data}"
-            return {"type": "image_url", "image_url": {"url": url}}
+            return [{"type": "image_url", "image_url": {"url": url}}]
         case SearchResultBlock():
-            lines = [block.title, block.source, *(part.text for part in block.content)]
-            return {"type": "text", "text": "\n".join(line for line in lines if line)}
+            return [_text(block.title, block.source, *(part.text for part in block.content))]
         case DocumentBlock():
-            if block.source.type != "text":
-                raise InvalidInputError("documents in messages must be plain text", param="messages")
-            return {"type": "text", "text": "\n".join(line for line in (block.title, block.source.data) if line)}
+            return _document(block)
+
+
+def _document(block: DocumentBlock) -> list[Json]:
+    """A document's text, then its images."""
+    if block.source.type not in {"text", "content"}:
+        raise InvalidInputError("documents in messages must be plain text", param="messages")
+    content = block.source.data if block.source.type == "text" else block.source.content
+    if isinstance(content, str):
+        return [_text(block.title, block.context, content)]
+    texts = [part.text for part in content if isinstance(part, TextBlock)]
+    images = [image for part in content if isinstance(part, ImageBlock) for image in _shown(part)]
+    return [_text(block.title, block.context, *texts), *images]
+
+
+def _text(*lines: str | None) -> Json:
+    return {"type": "text", "text": "\n".join(line for line in lines if line)}
 
 
 def _tool(tool: Tool) -> Json:

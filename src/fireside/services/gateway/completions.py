@@ -1,10 +1,11 @@
-"""An answer on its way to a client of any dialect: pieces, then exactly one end. No I/O.
+"""An answer on its way to a client of any dialect: pieces, then exactly one end. No I/O, but for a clock.
 
 Dialects read their requests into a chat completion request of OpenAI's shape, which servers of models take, and write
 these pieces in their own; who answered, a plain model or the whole pipeline, makes no difference to them.
 """
 
 import re
+import time
 from collections.abc import AsyncIterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,12 @@ class Said:
 
 @dataclass(slots=True)
 class Completion:
-    """An answer in one piece. `items`: texts and calls in the order in which they began; at the end one at least."""
+    """An answer in one piece.
+
+    Attributes:
+        items: Texts and calls in the order in which they began; at the end one at least.
+        first_ns: When its first event came, by `time.perf_counter_ns`.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -110,9 +116,11 @@ class Completion:
     usage: Usage = field(default_factory=Usage)
     sources: tuple[Source, ...] = ()
     ended: bool = False
+    first_ns: int = 0
 
     def add(self, event: CompletionEvent) -> None:
         """Take the next event in."""
+        self.first_ns = self.first_ns or time.perf_counter_ns()
         match event:
             case TextPiece():
                 self._add_text(event)

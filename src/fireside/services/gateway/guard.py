@@ -20,9 +20,10 @@ from fireside.services.gateway.security_headers import SecurityHeaders
 from fireside.services.gateway.settings import GatewaySettings
 from fireside.services.gateway.socket_authentication import SocketAuthentication
 
-_ALLOWED_HEADERS = ("authorization", "content-type", "last-event-id", "x-api-key", "x-request-id")
+_ALLOWED_HEADERS = ("*",)
+"""All: libraries of clients bring a dozen and more; none does for a page of a named site what its key does not."""
 _EXPOSED_HEADERS = (
-    *("x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    *("x-request-id", "request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
     *ALLOWANCE_HEADERS,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

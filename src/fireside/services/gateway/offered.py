@@ -14,6 +14,12 @@ from fireside.services.gateway.served_embeddings import embed_served
 MOST_TEXTS = 8192
 
 
+class UnknownModelError(NotFoundError):
+    """There is no model of that name."""
+
+    code = "model_not_found"
+
+
 @dataclass(frozen=True, slots=True)
 class Offered:
     """What there is at the moment: a part that is not available is left out, as the pipeline answers without."""
@@ -43,10 +49,10 @@ class Offered:
         """Pass when there is something of that name.
 
         Raises:
-            NotFoundError: There is not.
+            UnknownModelError: There is not.
         """
         if name not in self.names:
-            raise NotFoundError(f"there is no model {name!r} (there is: {', '.join(self.names)})", model=name)
+            raise UnknownModelError(f"there is no model {name!r} (there is: {', '.join(self.names)})", model=name)
 
 
 async def offered(context: Context) -> Offered:
@@ -72,7 +78,7 @@ async def embed(
         dimensions: The length that is expected of the vectors; this model's cannot be cut.
 
     Raises:
-        NotFoundError: There is no embedding model of that name.
+        UnknownModelError: There is no embedding model of that name.
         InvalidInputError: Too many texts, none, or another length.
         UnavailableError: The model is not there.
     """
@@ -91,7 +97,7 @@ async def embed(
         if found is None:
             raise UnavailableError("there is no embedding model at the moment")
         names = ", ".join(each.name for each in found.items)
-        raise NotFoundError(f"there is no embedding model {model!r} (there is: {names})", model=model)
+        raise UnknownModelError(f"there is no embedding model {model!r} (there is: {names})", model=model)
     made = await embed_served(context, model, texts)
     _require_length(made.dimensions, dimensions, model)
     return made

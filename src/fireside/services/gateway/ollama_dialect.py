@@ -34,6 +34,8 @@ DEFAULT_TAG = ":latest"
 _CAPABILITIES: dict[ModelKind, list[str]] = {"chat": ["completion", "tools"], "embedding": ["embedding"], "rerank": []}
 _NEVER = "9999-12-31T23:59:59Z"
 _BEGINNING = "1970-01-01T00:00:00Z"
+_LINE_BREAKS = {text.encode(): rb"\u%04x" % ord(text) for text in ("\u0085", "\u2028", "\u2029")}
+"""What Unicode ends a line with and JSON leaves as it is, and how JSON writes it besides."""
 
 
 class AnswerWriter:
@@ -96,16 +98,17 @@ class AnswerWriter:
 
     def _ending(self, completion: Completion) -> Json:
         now = time.perf_counter_ns()
-        first = self._first or now
+        first = self._first or completion.first_ns or now
+        answered = max(now - first, 1)  # clients divide by it
         return {
             "done": True,
             "done_reason": "length" if completion.finish_reason == "length" else "stop",
-            "total_duration": now - self._began,
+            "total_duration": first - self._began + answered,
             "load_duration": 0,
             "prompt_eval_count": completion.usage.prompt_tokens,
             "prompt_eval_duration": first - self._began,
             "eval_count": completion.usage.completion_tokens,
-            "eval_duration": now - first,
+            "eval_duration": answered,
         }
 
     def _line(self, part: Json, **fields: Any) -> bytes:
@@ -118,8 +121,11 @@ class AnswerWriter:
 
 
 def json_line(body: Json) -> bytes:
-    """One line of a stream."""
-    return orjson.dumps(body) + b"\n"
+    """One line of a stream, also for readers who look for the line breaks of Unicode, as Ollama's own client does."""
+    line = orjson.dumps(body)
+    for raw, escaped in _LINE_BREAKS.items():  # they stand in strings only
+        line = line.replace(raw, escaped)
+    return line + b"\n"
 
 
 def _call(call: ToolCall) -> Json:

@@ -4,10 +4,10 @@ The reference is Ollama's API documentation. How long a model stays loaded, and 
 business: `keep_alive` and the options of loading are read and change nothing.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fireside.core.errors import InvalidInputError
 from fireside.services.gateway.completions import COMPLETIONS, Asked
@@ -17,6 +17,15 @@ Json = dict[str, Any]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nulls(cls, given: Any) -> Any:
+        """What is null was not said: so the real server reads it."""
+        if not isinstance(given, dict):
+            return given
+        fields = cast("Json", given)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Options(_Part):
@@ -101,13 +110,15 @@ class Embed(_Part):
     """Texts to embed."""
 
     model: str
-    input: str | list[str]
+    input: str | list[str] = ""
     dimensions: int | None = Field(default=None, ge=1)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What to embed, in order."""
-        return (self.input,) if isinstance(self.input, str) else tuple(self.input)
+        """What to embed, in order; an empty text by itself is none."""
+        if isinstance(self.input, str):
+            return (self.input,) if self.input else ()
+        return tuple(self.input)
 
 
 class EmbedOne(_Part):
@@ -132,7 +143,7 @@ class _Generation(_Part):
         if self.format == "json":
             body["response_format"] = {"type": "json_object"}
         elif self.format:
-            schema = {"name": "answer", "schema": self.format, "strict": True}
+            schema = {"name": "answer", "schema": self.format}  # not strict: that forbids what Ollama allows
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if isinstance(self.think, bool):
             body["chat_template_kwargs"] = {"enable_thinking": self.think}

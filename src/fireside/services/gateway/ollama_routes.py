@@ -32,8 +32,10 @@ _COPY: dict[str, Any] = {"source": "llama3.2", "destination": "assistant"}
 def routes() -> APIRouter:
     """The Ollama-compatible routes."""
     routes = APIRouter(prefix="/api", tags=["Ollama-compatible"])
-    routes.add_api_route("/version", get_version, openapi_extra=route_access(PUBLIC))
-    routes.add_api_route("/tags", list_models, openapi_extra=route_access(MODELS_USE))
+    for path, handler, access in (("/version", get_version, PUBLIC), ("/tags", list_models, MODELS_USE)):
+        extra = route_access(access)
+        routes.add_api_route(path, handler, openapi_extra=extra)
+        routes.add_api_route(path, handler, methods=["HEAD"], openapi_extra=extra, include_in_schema=False)
     routes.add_api_route("/ps", list_running, openapi_extra=route_access(MODELS_USE))
 
     def add(path: str, handler: Callable[..., Any], shape: tuple[type[BaseModel], Any], **options: Any) -> None:
@@ -101,6 +103,9 @@ async def embed_texts(request: Request) -> dict[str, Any]:
     asked = read_request(requests.Embed, read_json(await request.body()))
     context = caller(request)
     name = await _local_name(context, asked.model)
+    if not asked.texts:
+        (await offered(context)).require(name)
+        return dialect.embeddings_body(asked.model, [], tokens=0, began_ns=began_ns)
     made = await embed(context, name, asked.texts, dimensions=asked.dimensions)
     tokens = count_words(asked.texts)
     return dialect.embeddings_body(asked.model, rows_of(made), tokens=tokens, began_ns=began_ns)

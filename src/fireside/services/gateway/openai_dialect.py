@@ -257,7 +257,7 @@ def _encoded(vector: bytes, encoding: str) -> str | list[float]:
 def error_body(error: FiresideError) -> dict[str, Any]:
     """An error in OpenAI's shape."""
     kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
-    param = error.details.get("param") or error.details.get("model")
+    param = error.details.get("param") or ("model" if "model" in error.details else None)
     code = _CODES.get(error.code, error.code)
     if error.code == "limit_exceeded":
         kind, code = _LIMITS.get(str(error.details.get("unit")), _LIMITS["requests"])

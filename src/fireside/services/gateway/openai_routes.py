@@ -29,7 +29,7 @@ def routes() -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
     use_models = route_access(MODELS_USE)
     routes.add_api_route("/models", list_models, methods=["GET"], openapi_extra=use_models)
-    routes.add_api_route("/models/{model}", get_model, methods=["GET"], openapi_extra=use_models)
+    routes.add_api_route("/models/{model:path}", get_model, methods=["GET"], openapi_extra=use_models)
     for path, handler, model, example in (
         ("/chat/completions", create_chat_completion, dialect.PipelineRequest, _COMPLETION_EXAMPLE),
         ("/completions", create_completion, dialect.PromptRequest, _PROMPT_EXAMPLE),

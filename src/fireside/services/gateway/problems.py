@@ -24,7 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _OWN_PREFIX = "/api/v1/"
-_ANTHROPIC_PREFIX = "/v1/messages"
+ANTHROPIC_PREFIX = "/v1/messages"
 _OLLAMA_PREFIX = "/api/"
 _DIALECT_PREFIXES = ("/v1/", _OLLAMA_PREFIX)
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "request_id", "errors"})
@@ -67,7 +67,7 @@ def problem_response(error: FiresideError, *, request_id: str, path: str) -> Res
 def _in_dialect(error: FiresideError, *, request_id: str, path: str) -> dict[str, Any]:
     if path.startswith(_OLLAMA_PREFIX):
         return ollama_dialect.error_body(error)
-    if path.startswith(_ANTHROPIC_PREFIX):
+    if path.startswith(ANTHROPIC_PREFIX):
         return anthropic_dialect.error_body(error, request_id)
     return openai_dialect.error_body(error)
 

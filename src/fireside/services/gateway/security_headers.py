@@ -4,6 +4,8 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fireside.services.gateway.problems import ANTHROPIC_PREFIX
+
 API_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """Content security policy of replies that bring none of their own: whatever a browser makes of them, nothing runs."""
 
@@ -29,7 +31,9 @@ class SecurityHeaders:
         """Pass the request on, and complete the head of its reply."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        request_id = (b"x-request-id", scope["state"]["request_id"].encode("ascii"))
+        given = scope["state"]["request_id"].encode("ascii")
+        request_id = (b"x-request-id", given)
+        names_it_otherwise = scope["path"].startswith(ANTHROPIC_PREFIX)
         secure = scope["scheme"] == "https"
 
         def send_complete(message: Message) -> Awaitable[None]:
@@ -38,6 +42,8 @@ class SecurityHeaders:
                 present = {name for name, _ in headers}
                 wanted = (request_id, _POLICY, *_ALWAYS, _HSTS) if secure else (request_id, _POLICY, *_ALWAYS)
                 headers.extend(header for header in wanted if header[0] not in present)
+                if names_it_otherwise:
+                    headers.append((b"request-id", given))
                 message["headers"] = headers
             return send(message)
 
