@@ -22,6 +22,7 @@ from tests.services.gateway.gateway_house import (
 )
 
 COMPLETIONS = "/v1/chat/completions"
+QUESTION = {"role": "user", "content": "why?"}
 SSE = ForwardHead(status=200, media_type="text/event-stream")
 
 
@@ -198,6 +199,24 @@ async def test_texts_are_ranked_by_similarity_or_by_a_model_that_ranks(house: Ho
     assert passed.content == b'{"choices":[]}'
     assert house.inference.asked[0].path == "/v1/rerank"
     assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (COMPLETIONS, {"messages": [{"role": "system", "content": "x" * 1_000_001}, QUESTION]}),
+        ("/v1/responses", {"instructions": "x" * 1_000_001, "input": "why?"}),
+        ("/v1/messages", {"system": "x" * 1_000_001, "messages": [QUESTION], "max_tokens": 5}),
+        ("/api/chat", {"messages": [{"role": "system", "content": "x" * 1_000_001}, QUESTION]}),
+    ],
+)
+async def test_instructions_beyond_all_measure_are_the_clients_error_in_every_dialect(
+    house: House, path: str, body: dict[str, Any]
+) -> None:
+    reply = await house.client.post(path, json={"model": "fireside", **body})
+
+    assert reply.status_code == 400
+    assert "1000000" in str(reply.json()["error"])
 
 
 async def test_too_many_texts_and_other_dimensions_are_refused(house: House) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fireside.contracts import respond
 from fireside.contracts.answer import Step, Token, Turn
 from fireside.core.errors import NotFoundError
+from fireside.services.respond.budget import estimate_tokens
 
 from .conftest import Respond
 from .fakes import passage, texts
@@ -164,6 +165,18 @@ async def test_the_authors_note_is_part_of_the_instructions(writing: Respond) ->
     await writing.ask(QUESTION, [LEAVE], authors_note="Answer in verse.")
 
     assert "Answer in verse." in writing.model.requests[0].messages[0].content
+
+
+async def test_a_note_longer_than_the_window_leaves_room_for_the_passages(writing: Respond) -> None:
+    writing.model.says = ["Leave above that is lost."]
+
+    heard = await writing.ask(QUESTION, [LEAVE], authors_note="Answer in verse. " + "Mind the metre. " * 5000)
+
+    prompt = texts(writing.model.requests[0].messages)
+    assert "Answer in verse." in prompt
+    assert LEAVE.text in prompt
+    assert estimate_tokens(prompt) < writing.model.context_tokens
+    assert len([notice for notice in heard.final.degraded if "instructions did not fit" in notice]) == 1
 
 
 async def test_two_questions_share_the_beginning_of_their_prompts(writing: Respond) -> None:

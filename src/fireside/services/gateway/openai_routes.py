@@ -63,7 +63,7 @@ async def create_chat_completion(request: Request) -> Response:
     asked = read_request(dialect.PipelineRequest, envelope.body)
     with_usage = bool((asked.stream_options or {}).get("include_usage"))
     writer = dialect.CompletionWriter(with_usage=with_usage)
-    return await answering.answer(request, Asked(asked.model, envelope.body, asked.stream), writer)
+    return await answering.answer(request, Asked(asked.model, envelope.body, bool(asked.stream)), writer)
 
 
 async def create_completion(request: Request) -> Response:

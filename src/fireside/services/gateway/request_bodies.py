@@ -27,8 +27,13 @@ def read_json(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", parsed)
 
 
-def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
-    """Read a request's body into its model.
+def read_request(model: type[ModelT], body: dict[str, Any], *, param: str | None = None) -> ModelT:
+    """Read a request's body into its model, or what was made of it into a contract.
+
+    Args:
+        model: The shape.
+        body: What shall have it.
+        param: The field of the client's own that is at fault when this has not; the field of the model without.
 
     Raises:
         InvalidInputError: A field is wrong; the first one is named.
@@ -38,7 +43,7 @@ def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInputError(f"{where}: {first['msg']}", param=where) from error
+        raise InvalidInputError(f"{where}: {first['msg']}", param=param or where) from error
 
 
 def json_body(model: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:
