@@ -190,6 +190,15 @@ async def test_texts_become_vectors_in_both_ways(house: House) -> None:
     assert (await house.post("/api/embed", model="mini", input="a", dimensions=7)).status_code == 400
 
 
+async def test_a_served_model_is_asked_for_vectors_of_the_length_that_is_wanted(house: House) -> None:
+    house.inference.reply = [b'{"data": [{"index": 0, "embedding": [0.5, 0.5, 0.5]}]}']
+
+    made = (await house.post("/api/embed", model="tiny", input="a", dimensions=3)).json()
+
+    assert made["embeddings"] == [[0.5, 0.5, 0.5]]
+    assert house.inference.last_body["dimensions"] == 3
+
+
 async def test_a_request_without_a_question_only_asks_that_the_model_be_there(house: House) -> None:
     for path in ("/api/chat", "/api/generate"):
         assert (await house.post(path, keep_alive=0)).json()["done_reason"] == "load"

@@ -224,6 +224,19 @@ async def test_too_many_texts_and_other_dimensions_are_refused(house: House) -> 
         assert (await house.client.post("/v1/embeddings", json={"model": "mini", **fields})).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "wish", [{"input": [15496, 995]}, {"input": [[15496], [995]]}, {"input": "a", "dimensions": 3}, {"input": None}]
+)
+async def test_what_a_served_model_embeds_its_server_decides(house: House, wish: dict[str, Any]) -> None:
+    asked = {"model": "tiny", **wish}
+
+    reply = await house.client.post("/v1/embeddings", json=asked)
+
+    assert reply.content == b'{"choices":[]}'
+    assert house.inference.asked[0].path == "/v1/embeddings"
+    assert house.inference.last_body == asked
+
+
 async def test_texts_become_vectors(house: House) -> None:
     made = (await house.client.post("/v1/embeddings", json={"model": "mini", "input": ["a", "b"]})).json()
     other = (await house.client.post("/v1/embeddings", json={"model": "mini@2", "input": "a"})).json()

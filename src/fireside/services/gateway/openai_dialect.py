@@ -123,7 +123,10 @@ class PromptRequest(BaseModel):
 
 
 class EmbeddingsRequest(BaseModel):
-    """A request for embeddings; arrays of token ids are not supported, because they belong to another tokenizer."""
+    """A request for vectors of an embedding model of Fireside's.
+
+    Arrays of token ids are not supported, because they belong to another tokenizer.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

@@ -105,8 +105,9 @@ def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Respo
 async def create_embeddings(request: Request) -> Response:
     """Turn texts into vectors."""
     body = await request.body()
-    asked = read_request(dialect.EmbeddingsRequest, read_json(body))
-    if asked.dimensions is None and await is_served(caller(request), asked.model):
-        return _forward(request, dialect.read_envelope(body), body)
+    envelope = dialect.read_envelope(body)
+    if await is_served(caller(request), envelope.model):  # what its server takes, it says itself
+        return _forward(request, envelope, body)
+    asked = read_request(dialect.EmbeddingsRequest, envelope.body)
     made = await embed(caller(request), asked.model, asked.texts, dimensions=asked.dimensions)
     return JsonReply(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))
