@@ -18,6 +18,7 @@ from tests.services.gateway.gateway_house import (
     FakeEmbeddings,
     FakeInference,
     chunks,
+    final,
     gateway,
 )
 
@@ -74,6 +75,28 @@ async def test_the_pipeline_answers_whole(house: House) -> None:
     assert cited["title"] == "A"
     assert cited["url"].startswith(f"{BASE}/documents/")
     assert house.chat.asked[0].turns[0].content == "why?"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "place"),
+    [
+        (COMPLETIONS, {}, "choices.0.finish_reason=length"),
+        ("/v1/messages", {"max_tokens": 5}, "stop_reason=max_tokens"),
+        ("/api/chat", {"stream": False}, "done_reason=length"),
+        ("/v1/responses", {"input": "why?", "store": False}, "incomplete_details.reason=max_output_tokens"),
+    ],
+)
+async def test_an_answer_of_the_pipeline_that_was_cut_says_so_in_every_dialect(
+    house: House, path: str, fields: dict[str, Any], place: str
+) -> None:
+    house.chat.events[-1] = final().model_copy(update={"finish_reason": "length"})
+
+    told = (await house.client.post(path, json={"model": "fireside", "messages": [QUESTION], **fields})).json()
+
+    where, _, reason = place.partition("=")
+    for part in where.split("."):
+        told = told[int(part) if part.isdigit() else part]
+    assert told == reason
 
 
 async def test_the_pipeline_streams(house: House) -> None:

@@ -63,6 +63,12 @@ async def test_a_long_talk_is_cut_from_its_beginning_to_fit_the_window(answering
     assert any("did not fit" in notice for notice in heard.final.degraded)
 
 
+async def test_words_that_were_cut_say_so(answering: Respond) -> None:
+    answering.model.says, answering.model.finish_reason = ["Roses are"], "length"
+
+    assert (await answering.ask("Write a poem", analysis=GENERAL)).final.finish_reason == "length"
+
+
 async def test_a_note_longer_than_the_window_leaves_room_for_the_talk(answering: Respond) -> None:
     answering.model.says = ["Yes."]
     history = (Turn(role="user", content="My name is Ada."), Turn(role="assistant", content="Hello, Ada."))

@@ -167,6 +167,19 @@ async def test_the_authors_note_is_part_of_the_instructions(writing: Respond) ->
     assert "Answer in verse." in writing.model.requests[0].messages[0].content
 
 
+@pytest.mark.parametrize(("reason", "told"), [("stop", "stop"), ("length", "length"), ("eos_token", "stop")])
+async def test_an_answer_that_was_cut_says_so(writing: Respond, reason: str, told: str) -> None:
+    writing.model.says, writing.model.finish_reason = ["Leave above that is lost."], reason
+
+    assert (await writing.ask(QUESTION, [LEAVE])).final.finish_reason == told
+
+
+async def test_quotes_in_the_place_of_an_answer_that_was_cut_are_whole(writing: Respond) -> None:
+    writing.model.says, writing.model.finish_reason = ["The moon is made of cheese."], "length"
+
+    assert (await writing.ask(QUESTION, [LEAVE])).final.finish_reason == "stop"
+
+
 async def test_a_note_longer_than_the_window_leaves_room_for_the_passages(writing: Respond) -> None:
     writing.model.says = ["Leave above that is lost."]
 
