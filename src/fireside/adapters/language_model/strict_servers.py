@@ -62,12 +62,11 @@ class Manners:
         return (*self.renamed, *self.left_out)
 
     def _wanted(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
-        renamed = self.renamed if path == _CHAT else {}
         known = {name: value for name, value in asked.items() if name not in self.left_out}
-        return {
-            new if (new := renamed.get(name, name)) == name or new not in known else name: value
-            for name, value in known.items()
-        }
+        if path != _CHAT:
+            return known
+        renamed = {old: new for old, new in self.renamed.items() if new not in known}
+        return {renamed.get(name, name): value for name, value in known.items()}
 
 
 LENIENT: Final = Manners()
