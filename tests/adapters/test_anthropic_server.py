@@ -187,19 +187,49 @@ async def test_streamed_tool_calls_come_as_chunks(upstream: Upstream, server: An
     upstream.events = sent(
         {"type": "message_start", "message": START}, *text("Well"), opened, *pieces, *end("tool_use")
     )
-    asked = {"model": "claude", "messages": [{"role": "user", "content": "?"}], "stream": True}
 
-    async with server.forward(COMPLETIONS, orjson.dumps(asked)) as reply:
-        raw = await whole(reply.chunks)
+    chunks = await streamed_choices(server)
 
-    assert reply.media_type == "text/event-stream"
-    assert raw.endswith(b"data: [DONE]\n\n")
-    chunks = [chunk["choices"][0] for chunk in ChunkCutter().feed(raw)]
-    calls = [chunk["delta"]["tool_calls"][0] for chunk in chunks if "tool_calls" in chunk["delta"]]
+    calls = called(chunks)
     assert calls[0]["function"]["name"] == "weather"
     assert "".join(call["function"]["arguments"] for call in calls) == '{"city":"Oslo"}'
     assert {call["index"] for call in calls} == {0}
     assert chunks[-1]["finish_reason"] == "tool_calls"
+
+
+async def test_a_call_without_arguments_has_an_empty_object(upstream: Upstream, server: AnthropicServer) -> None:
+    nothing = {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": ""}}
+    both = [
+        event
+        for index, pieces in enumerate([[nothing], []])
+        for event in (
+            {"type": "content_block_start", "index": index, "content_block": WEATHER},
+            *pieces,
+            {"type": "content_block_stop", "index": index},
+        )
+    ]
+    upstream.events = sent({"type": "message_start", "message": START}, *both, *text("Well"), *end("tool_use"))
+
+    calls = called(await streamed_choices(server))
+
+    assert ["".join(call["function"]["arguments"] for call in calls if call["index"] == n) for n in (0, 1)] == [
+        "{}"
+    ] * 2
+
+
+async def streamed_choices(server: AnthropicServer) -> list[dict[str, Any]]:
+    """The choices of the chunks of a streamed reply."""
+    asked = {"model": "claude", "messages": [{"role": "user", "content": "?"}], "stream": True}
+    async with server.forward(COMPLETIONS, orjson.dumps(asked)) as reply:
+        raw = await whole(reply.chunks)
+    assert reply.media_type == "text/event-stream"
+    assert raw.endswith(b"data: [DONE]\n\n")
+    return [chunk["choices"][0] for chunk in ChunkCutter().feed(raw)]
+
+
+def called(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pieces of tool calls among them."""
+    return [choice["delta"]["tool_calls"][0] for choice in choices if "tool_calls" in choice["delta"]]
 
 
 @pytest.mark.parametrize(

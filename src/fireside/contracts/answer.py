@@ -17,6 +17,7 @@ Mode = Literal["company", "general"]
 RequestedMode = Literal["auto", "company", "general"]
 Stage = Literal["think", "act", "respond", "check"]
 StepStatus = Literal["started", "done", "skipped", "failed"]
+FinishReason = Literal["stop", "length", "content_filter"]
 Grounding = Literal["supported", "partial", "unsupported"]
 
 
@@ -156,7 +157,10 @@ class Artifact(Contract):
 
 
 class Final(Contract):
-    """The whole answer. `content` is authoritative: it replaces the text put together from tokens."""
+    """The whole answer. `content` is authoritative: it replaces the text put together from tokens.
+
+    `finish_reason`: why it ends there: of itself, at the longest that was allowed, or because a provider stopped it.
+    """
 
     type: Literal["final"] = "final"
     message_id: MessageId | None = None
@@ -168,6 +172,7 @@ class Final(Contract):
     sources: tuple[Source, ...] = ()
     usage: Usage = Usage()
     degraded: tuple[str, ...] = ()
+    finish_reason: FinishReason = "stop"
 
 
 class Failed(Contract):

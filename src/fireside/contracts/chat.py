@@ -16,6 +16,7 @@ from fireside.core.ids import ConversationId, MessageId
 
 LARGEST_EVENT_ID = 2**31 - 1
 LONGEST_IMPORT_CHARS = 50_000_000
+MOST_TURNS = 1_000
 
 ExportFormat = Literal["md", "json", "html"]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
@@ -23,6 +24,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200_000, patter
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"^[^\x00]*$")]
 Note = Annotated[str, StringConstraints(max_length=4_000, pattern=r"^[^\x00]*$")]
+Instructions = Annotated[str, StringConstraints(max_length=1_000_000, pattern=r"^[^\x00]*$")]
+"""What a program asks a model to keep to. Agents write books of it; what a model's window does not hold is cut."""
 ModelName = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -225,10 +228,10 @@ class MessageHits(Contract):
 class CompleteTurns(Contract):
     """Turns to answer without storing them; the last one is the user's question."""
 
-    turns: tuple[Turn, ...] = Field(min_length=1, max_length=1_000)
+    turns: tuple[Turn, ...] = Field(min_length=1, max_length=MOST_TURNS)
     mode: RequestedMode = "auto"
     model: ModelName | None = None
-    instructions: Note | None = None
+    instructions: Instructions | None = None
     max_tokens: int | None = Field(default=None, ge=1)
 
 

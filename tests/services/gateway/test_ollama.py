@@ -241,6 +241,15 @@ async def test_clients_that_only_look_whether_there_is_a_server_find_it(house: H
     assert (await house.client.head(path)).status_code == 200
 
 
+async def test_a_served_model_is_asked_for_vectors_of_the_length_that_is_wanted(house: House) -> None:
+    house.inference.reply = [b'{"data": [{"index": 0, "embedding": [0.5, 0.5, 0.5]}]}']
+
+    made = (await house.post("/api/embed", model="tiny", input="a", dimensions=3)).json()
+
+    assert made["embeddings"] == [[0.5, 0.5, 0.5]]
+    assert house.inference.last_body["dimensions"] == 3
+
+
 async def test_a_request_without_a_question_only_asks_that_the_model_be_there(house: House) -> None:
     for path in ("/api/chat", "/api/generate"):
         assert (await house.post(path, keep_alive=0)).json()["done_reason"] == "load"

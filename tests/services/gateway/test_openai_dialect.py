@@ -98,6 +98,41 @@ def test_a_conversation_that_ends_without_a_question_is_refused(messages: list[A
         read_pipeline(messages=messages).turns()
 
 
+def test_instructions_as_long_as_those_of_agents_are_kept_whole() -> None:
+    instructions = "be brief. " * 20_000
+
+    asked = read_pipeline(messages=[{"role": "system", "content": instructions}, {"role": "user", "content": "why?"}])
+
+    assert asked.turns().instructions == instructions
+
+
+def test_of_a_talk_without_end_the_newest_turns_are_kept() -> None:
+    talk = [{"role": "user", "content": f"turn {number}"} for number in range(1_500)]
+
+    turns = read_pipeline(messages=talk).turns().turns
+
+    assert len(turns) == 1_000
+    assert turns[-1].content == "turn 1499"
+
+
+def test_the_character_that_not_every_database_stores_is_left_out() -> None:
+    messages = [
+        {"role": "system", "content": "a\x00b"},
+        {"role": "user", "content": [{"type": "text", "text": "c\x00d"}]},
+    ]
+
+    turns = read_pipeline(messages=messages).turns()
+
+    assert (turns.instructions, turns.turns[0].content) == ("ab", "cd")
+
+
+@pytest.mark.parametrize(
+    "name", ["stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "response_format"]
+)
+def test_what_may_be_left_out_may_be_null(name: str) -> None:
+    assert not getattr(read_pipeline(**{name: None}), name)
+
+
 def test_a_wrong_field_is_named() -> None:
     with pytest.raises(InvalidInputError, match=r"messages\.0\.role") as caught:
         read_pipeline(messages=[{"role": "nobody", "content": "x"}])

@@ -18,10 +18,12 @@ from tests.services.gateway.gateway_house import (
     FakeEmbeddings,
     FakeInference,
     chunks,
+    final,
     gateway,
 )
 
 COMPLETIONS = "/v1/chat/completions"
+QUESTION = {"role": "user", "content": "why?"}
 SSE = ForwardHead(status=200, media_type="text/event-stream")
 
 
@@ -82,6 +84,28 @@ async def test_the_pipeline_answers_whole(house: House) -> None:
     assert cited["title"] == "A"
     assert cited["url"].startswith(f"{BASE}/documents/")
     assert house.chat.asked[0].turns[0].content == "why?"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "place"),
+    [
+        (COMPLETIONS, {}, "choices.0.finish_reason=length"),
+        ("/v1/messages", {"max_tokens": 5}, "stop_reason=max_tokens"),
+        ("/api/chat", {"stream": False}, "done_reason=length"),
+        ("/v1/responses", {"input": "why?", "store": False}, "incomplete_details.reason=max_output_tokens"),
+    ],
+)
+async def test_an_answer_of_the_pipeline_that_was_cut_says_so_in_every_dialect(
+    house: House, path: str, fields: dict[str, Any], place: str
+) -> None:
+    house.chat.events[-1] = final().model_copy(update={"finish_reason": "length"})
+
+    told = (await house.client.post(path, json={"model": "fireside", "messages": [QUESTION], **fields})).json()
+
+    where, _, reason = place.partition("=")
+    for part in where.split("."):
+        told = told[int(part) if part.isdigit() else part]
+    assert told == reason
 
 
 async def test_the_pipeline_streams(house: House) -> None:
@@ -209,9 +233,40 @@ async def test_texts_are_ranked_by_similarity_or_by_a_model_that_ranks(house: Ho
     assert unknown.status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (COMPLETIONS, {"messages": [{"role": "system", "content": "x" * 1_000_001}, QUESTION]}),
+        ("/v1/responses", {"instructions": "x" * 1_000_001, "input": "why?"}),
+        ("/v1/messages", {"system": "x" * 1_000_001, "messages": [QUESTION], "max_tokens": 5}),
+        ("/api/chat", {"messages": [{"role": "system", "content": "x" * 1_000_001}, QUESTION]}),
+    ],
+)
+async def test_instructions_beyond_all_measure_are_the_clients_error_in_every_dialect(
+    house: House, path: str, body: dict[str, Any]
+) -> None:
+    reply = await house.client.post(path, json={"model": "fireside", **body})
+
+    assert reply.status_code == 400
+    assert "1000000" in str(reply.json()["error"])
+
+
 async def test_too_many_texts_and_other_dimensions_are_refused(house: House) -> None:
     for fields in ({"input": []}, {"input": ["a"] * 8193}, {"input": "a", "dimensions": 3}):
         assert (await house.client.post("/v1/embeddings", json={"model": "mini", **fields})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wish", [{"input": [15496, 995]}, {"input": [[15496], [995]]}, {"input": "a", "dimensions": 3}, {"input": None}]
+)
+async def test_what_a_served_model_embeds_its_server_decides(house: House, wish: dict[str, Any]) -> None:
+    asked = {"model": "tiny", **wish}
+
+    reply = await house.client.post("/v1/embeddings", json=asked)
+
+    assert reply.content == b'{"choices":[]}'
+    assert house.inference.asked[0].path == "/v1/embeddings"
+    assert house.inference.last_body == asked
 
 
 async def test_texts_become_vectors(house: House) -> None:

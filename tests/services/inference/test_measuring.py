@@ -44,6 +44,19 @@ def test_each_prompt_has_the_window_of_the_model_to_itself() -> None:
     assert expected(EMBEDDINGS, {"input": [long, long]}).prompt_tokens == 2 * WINDOW
 
 
+@pytest.mark.parametrize(
+    ("path", "given", "tokens"),
+    [
+        (EMBEDDINGS, {"input": [100_001, 100_002, 100_003]}, 3),
+        (EMBEDDINGS, {"input": [[100_001, 100_002], [100_003]]}, 3),
+        (EMBEDDINGS, {"input": [list(range(4000))]}, WINDOW),
+        (PLAIN, {"prompt": [100_001, 100_002]}, 2),
+    ],
+)
+def test_tokens_that_are_given_by_number_are_counted(path: str, given: dict[str, Any], tokens: int) -> None:
+    assert expected(path, given).prompt_tokens == tokens
+
+
 def expected(path: str, wish: dict[str, Any]) -> Any:
     request = Forward(path=path, model="small", body=orjson.dumps({"model": "small"} | wish))
     return forwarded_call(request, served("small", ScriptedModel()))()

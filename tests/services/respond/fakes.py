@@ -53,6 +53,7 @@ class ScriptedModel(Service):
         self.says: list[str] = []
         self.fails_after: int | None = None
         self.is_fallback = False
+        self.finish_reason = "stop"
         self.hangs = False
         self.is_absent = False
         self.waits: list[int] = []
@@ -89,7 +90,7 @@ class ScriptedModel(Service):
             if self.hangs:
                 await asyncio.Event().wait()
             usage = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15)
-            yield ChatEnd(model="scripted", finish_reason="stop", usage=usage, fallback=self.is_fallback)
+            yield ChatEnd(model="scripted", finish_reason=self.finish_reason, usage=usage, fallback=self.is_fallback)
         finally:
             self.stopped.set()
 

@@ -7,6 +7,7 @@ import pytest
 from fireside.contracts.answer import Step, Turn
 from fireside.contracts.inference import ModelReady
 from fireside.core.errors import UnavailableError
+from fireside.services.respond.budget import estimate_tokens
 
 from .conftest import Respond
 from .fakes import texts
@@ -60,6 +61,24 @@ async def test_a_long_talk_is_cut_from_its_beginning_to_fit_the_window(answering
     assert "Turn 29." in prompt
     assert "Turn 1." not in prompt
     assert any("did not fit" in notice for notice in heard.final.degraded)
+
+
+async def test_words_that_were_cut_say_so(answering: Respond) -> None:
+    answering.model.says, answering.model.finish_reason = ["Roses are"], "length"
+
+    assert (await answering.ask("Write a poem", analysis=GENERAL)).final.finish_reason == "length"
+
+
+async def test_a_note_longer_than_the_window_leaves_room_for_the_talk(answering: Respond) -> None:
+    answering.model.says = ["Yes."]
+    history = (Turn(role="user", content="My name is Ada."), Turn(role="assistant", content="Hello, Ada."))
+
+    heard = await answering.ask("Who am I?", analysis=GENERAL, history=history, authors_note="Rhyme. " * 20_000)
+
+    prompt = texts(answering.model.requests[0].messages)
+    assert "My name is Ada." in prompt
+    assert estimate_tokens(prompt) < answering.model.context_tokens
+    assert any("instructions did not fit" in notice for notice in heard.final.degraded)
 
 
 async def test_without_a_model_general_mode_says_so(answering: Respond) -> None:

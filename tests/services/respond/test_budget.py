@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fireside.contracts.answer import Turn
-from fireside.services.respond.budget import ContextBudget, estimate_tokens, fit_context
+from fireside.services.respond.budget import ContextBudget, estimate_tokens, fit_context, fit_note
 
 from .fakes import passage
 
@@ -35,6 +35,20 @@ def test_the_best_passages_and_the_newest_turns_stay() -> None:
     assert fitted.history[-1].content.startswith("T9 ")
     assert fitted.history[0].role == "user"
     assert len(fitted.notices()) == 2
+
+
+@given(st.text(max_size=3000), st.integers(0, 3000), st.integers(16, 4000))
+def test_a_note_takes_no_more_than_half_of_the_room(note: str, window: int, answer_tokens: int) -> None:
+    fitting = fit_note(note * 4, "fixed", budget=ContextBudget(window, answer_tokens))
+
+    assert (note * 4).startswith(fitting)
+    assert not fitting or estimate_tokens(fitting) <= max(0, window - answer_tokens) / 2
+
+
+def test_a_note_of_a_page_stays_whole() -> None:
+    note = "word " * 800
+
+    assert fit_note(note, "fixed", budget=ContextBudget(4096, answer_tokens=512)) == note
 
 
 def test_when_all_fits_nothing_is_reported() -> None:

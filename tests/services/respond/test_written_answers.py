@@ -8,6 +8,7 @@ import pytest
 from fireside.contracts import respond
 from fireside.contracts.answer import Step, Token, Turn
 from fireside.core.errors import NotFoundError
+from fireside.services.respond.budget import estimate_tokens
 
 from .conftest import Respond
 from .fakes import passage, texts
@@ -164,6 +165,31 @@ async def test_the_authors_note_is_part_of_the_instructions(writing: Respond) ->
     await writing.ask(QUESTION, [LEAVE], authors_note="Answer in verse.")
 
     assert "Answer in verse." in writing.model.requests[0].messages[0].content
+
+
+@pytest.mark.parametrize(("reason", "told"), [("stop", "stop"), ("length", "length"), ("eos_token", "stop")])
+async def test_an_answer_that_was_cut_says_so(writing: Respond, reason: str, told: str) -> None:
+    writing.model.says, writing.model.finish_reason = ["Leave above that is lost."], reason
+
+    assert (await writing.ask(QUESTION, [LEAVE])).final.finish_reason == told
+
+
+async def test_quotes_in_the_place_of_an_answer_that_was_cut_are_whole(writing: Respond) -> None:
+    writing.model.says, writing.model.finish_reason = ["The moon is made of cheese."], "length"
+
+    assert (await writing.ask(QUESTION, [LEAVE])).final.finish_reason == "stop"
+
+
+async def test_a_note_longer_than_the_window_leaves_room_for_the_passages(writing: Respond) -> None:
+    writing.model.says = ["Leave above that is lost."]
+
+    heard = await writing.ask(QUESTION, [LEAVE], authors_note="Answer in verse. " + "Mind the metre. " * 5000)
+
+    prompt = texts(writing.model.requests[0].messages)
+    assert "Answer in verse." in prompt
+    assert LEAVE.text in prompt
+    assert estimate_tokens(prompt) < writing.model.context_tokens
+    assert len([notice for notice in heard.final.degraded if "instructions did not fit" in notice]) == 1
 
 
 async def test_two_questions_share_the_beginning_of_their_prompts(writing: Respond) -> None:

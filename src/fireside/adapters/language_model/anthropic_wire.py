@@ -89,6 +89,7 @@ class StreamTranslator:
         self._head: Json = {}
         self._usage: Json = {}
         self._calls = -1
+        self._arguments: Json | None = None  # of a call that has begun, until the first piece of them is sent
 
     def chunks(self, event: Json) -> Iterator[Json]:
         """The chunks that an event stands for; the end of the reply is one with a finish reason."""
@@ -99,12 +100,11 @@ class StreamTranslator:
                 self._usage = json_object(message.get("usage"))
                 yield self._chunk({"role": "assistant", "content": ""})
             case "content_block_start":
-                block = json_object(event.get("content_block"))
-                if block.get("type") == "tool_use":
-                    self._calls += 1
-                    yield self._chunk({"tool_calls": [_call(self._calls, block, "")]})
+                yield from self._block(json_object(event.get("content_block")))
             case "content_block_delta":
                 yield from self._delta(json_object(event.get("delta")))
+            case "content_block_stop":
+                yield from self._arguments_left()
             case "message_delta":
                 self._usage |= json_object(event.get("usage"))
                 yield self._chunk({}, finish=_finish(json_object(event.get("delta")).get("stop_reason")))
@@ -112,15 +112,29 @@ class StreamTranslator:
                     yield self._head | {"choices": [], "usage": _usage(self._usage)}
             case "error":
                 yield error_body(event)
-            case _:  # pings, ends of blocks, and what is new there
+            case _:  # pings, and what is new there
                 pass
+
+    def _block(self, block: Json) -> Iterator[Json]:
+        if block.get("type") == "tool_use":
+            self._calls += 1
+            self._arguments = json_object(block.get("input"))
+            yield self._chunk({"tool_calls": [_call(self._calls, block, "")]})
+
+    def _arguments_left(self) -> Iterator[Json]:
+        """The arguments of a call of which no piece came: an empty object, where it has none."""
+        if self._arguments is not None:
+            yield self._arguments_chunk(orjson.dumps(self._arguments).decode())
 
     def _delta(self, delta: Json) -> Iterator[Json]:
         if delta.get("type") == "text_delta":
             yield self._chunk({"content": delta.get("text", "")})
-        elif delta.get("type") == "input_json_delta":
-            function = {"arguments": delta.get("partial_json", "")}
-            yield self._chunk({"tool_calls": [{"index": self._calls, "function": function}]})
+        elif delta.get("type") == "input_json_delta" and delta.get("partial_json"):
+            yield self._arguments_chunk(str(delta["partial_json"]))
+
+    def _arguments_chunk(self, arguments: str) -> Json:
+        self._arguments = None
+        return self._chunk({"tool_calls": [{"index": self._calls, "function": {"arguments": arguments}}]})
 
     def _chunk(self, delta: Json, *, finish: str | None = None) -> Json:
         return self._head | {"choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import orjson
 
 from fireside.adapters.language_model.connections import Connections, Target, target_of
+from fireside.adapters.language_model.strict_servers import takes_temperature
 from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal, text_and_thought
@@ -121,11 +122,21 @@ class ModelServer(ABC):
         """
         try:
             try:
-                return await self._connections.ask(await self._target(method, path), body)
+                return await self._ask(method, path, body, fresh=False)
             except (HungUpError, ConnectionResetError, BrokenPipeError):
-                return await self._connections.ask(await self._target(method, path), body, fresh=True)
+                return await self._ask(method, path, body, fresh=True)
         except OSError as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
+
+    async def _ask(self, method: str, path: str, body: bytes | None, *, fresh: bool) -> Wire:
+        target = await self._target(method, path)
+        sent = body if body is None else self._suited(target, path, body)
+        return await self._connections.ask(target, sent, fresh=fresh)
+
+    def _suited(self, target: Target, path: str, body: bytes) -> bytes:
+        """A request as the server at a place takes it."""
+        del target, path
+        return body
 
     async def _target(self, method: str, path: str) -> Target:
         key = (method, await self._locate(), path)
@@ -230,7 +241,7 @@ def _request_body(prompt: Prompt) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": prompt.max_tokens,
-        "temperature": prompt.temperature,
+        "temperature": prompt.temperature if takes_temperature(prompt.model) else None,
         "seed": prompt.seed,
         "stop": list(prompt.stop) or None,
         "response_format": prompt.response_format,

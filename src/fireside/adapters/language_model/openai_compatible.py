@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's API: bytes are passed through as they come.
+"""Any server that speaks OpenAI's API: bytes are passed through as they come, unless it refuses them so.
 
 The embedded engine, Ollama, vLLM, llama-server, OpenAI, Groq and Mistral do, and Azure and Gemini under other paths.
 """
@@ -7,21 +7,30 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from fireside.adapters.language_model.connections import Target
 from fireside.adapters.language_model.model_server import MOST_CONNECTIONS, Endpoint, ModelServer, Requested, as_reply
+from fireside.adapters.language_model.strict_servers import LENIENT, OF_OPENAI, STRICT, Manners, manners_of
 from fireside.ports.language_model import Heard, RawReply
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Where a server keeps the API: what stands in the place of `/v1`, and the header that carries the key."""
+    """A way of having the API.
+
+    Attributes:
+        root: What stands in the place of `/v1`.
+        key_header: What carries the key.
+        manners: How requests are wanted; None to tell it by the server's host.
+    """
 
     root: str = "/v1"
     key_header: str = "authorization"
+    manners: Manners | None = None
 
 
 OPENAI = Variant()
-AZURE = Variant(root="/openai/v1", key_header="api-key")
-GEMINI = Variant(root="/v1beta/openai")
+AZURE = Variant(root="/openai/v1", key_header="api-key", manners=OF_OPENAI)
+GEMINI = Variant(root="/v1beta/openai", manners=STRICT)
 
 
 class OpenAICompatibleServer(ModelServer):
@@ -46,6 +55,11 @@ class OpenAICompatibleServer(ModelServer):
         """Pass a request through as bytes, each as it comes."""
         del heard
         return Requested(self, "POST", path, body, as_reply)
+
+    def _suited(self, target: Target, path: str, body: bytes) -> bytes:
+        _, host, _ = target.origin
+        manners = self._variant.manners or manners_of(host)
+        return body if manners is LENIENT else manners.suited(path, body)
 
     def _address(self, endpoint: Endpoint, path: str) -> tuple[str, dict[str, str]]:
         headers: dict[str, str] = {}

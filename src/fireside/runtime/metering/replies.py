@@ -28,7 +28,8 @@ _EVENTS_WITHOUT_TEXT = 3
 """Of a choice that has ended: who speaks, why it ended, what it used."""
 _USAGE = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
 _TIMINGS = re.compile(r'(?<!\\)"timings"\s*:\s*(?=\{)')
-_BYTES_PER_TOKEN = 3
+BYTES_PER_TOKEN = 3
+"""What a text is estimated by: rather too few."""
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -116,7 +117,7 @@ def _count_pieces(part: bytes) -> int:
 
 def estimated_tokens(size_bytes: int) -> int:
     """About how many tokens a text has: rather too many than too few."""
-    return -(-size_bytes // _BYTES_PER_TOKEN)
+    return -(-size_bytes // BYTES_PER_TOKEN)
 
 
 def _told_by_choices(part: bytes) -> list[Usage]:

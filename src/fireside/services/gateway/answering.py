@@ -165,7 +165,7 @@ async def _pipeline_events(request: Request, turns: chat.CompleteTurns) -> Async
                 if event.content.startswith(told) and event.content != told:
                     yield TextPiece(event.content[len(told) :])
                 sources = tuple(located(source, site) for source in event.sources)
-                yield Ended("stop", event.usage, sources, event.content)
+                yield Ended(event.finish_reason, event.usage, sources, event.content)
                 return
             elif isinstance(event, Failed):
                 message = event.detail or event.title

@@ -75,7 +75,7 @@ async def embed(
         context: Of whoever asks.
         model: The name of an embedding model.
         texts: One to 8192.
-        dimensions: The length that is expected of the vectors; this model's cannot be cut.
+        dimensions: The length that the vectors shall have; those of Fireside's own models cannot be cut.
 
     Raises:
         UnknownModelError: There is no embedding model of that name.
@@ -98,9 +98,7 @@ async def embed(
             raise UnavailableError("there is no embedding model at the moment")
         names = ", ".join(each.name for each in found.items)
         raise UnknownModelError(f"there is no embedding model {model!r} (there is: {names})", model=model)
-    made = await embed_served(context, model, texts)
-    _require_length(made.dimensions, dimensions, model)
-    return made
+    return await embed_served(context, model, texts, dimensions=dimensions)
 
 
 async def is_served(context: Context, model: str) -> bool:

@@ -8,13 +8,13 @@ import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from fireside.contracts.answer import Source, Turn, Usage
-from fireside.contracts.chat import CompleteTurns
+from fireside.contracts.answer import Source, Usage
+from fireside.contracts.chat import MOST_TURNS, CompleteTurns
 from fireside.contracts.embeddings import EmbeddingModel, Embeddings
 from fireside.contracts.inference import ChatPriority
 from fireside.core.errors import FiresideError, InvalidInputError
@@ -26,7 +26,7 @@ from fireside.services.gateway.completions import (
     TextPiece,
     marked_sources,
 )
-from fireside.services.gateway.request_bodies import read_json
+from fireside.services.gateway.request_bodies import read_json, read_request
 
 PIPELINE_MODEL = "fireside"
 
@@ -57,15 +57,15 @@ class ChatMessageIn(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
 
     @property
     def text(self) -> str:
-        """The message's text, its text parts joined by line breaks."""
+        """The message's text, its text parts joined by line breaks, without the character U+0000."""
         if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content or () if part.text)
+            return self.content.replace("\x00", "")
+        return "\n".join(part.text for part in self.content or () if part.text).replace("\x00", "")
 
 
 class ResponseFormat(BaseModel):
@@ -86,7 +86,7 @@ class PipelineRequest(BaseModel):
 
     model: str
     messages: list[ChatMessageIn] = Field(min_length=1)
-    stream: bool = False
+    stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -94,10 +94,10 @@ class PipelineRequest(BaseModel):
     response_format: ResponseFormat | None = None
 
     def turns(self) -> CompleteTurns:
-        """The conversation for the pipeline: system messages become instructions.
+        """The conversation for the pipeline, its newest turns: system messages become instructions.
 
         Raises:
-            InvalidInputError: The last message is not a question.
+            InvalidInputError: The last message is not a question, or the instructions are too long.
         """
         spoken = [
             message for message in self.messages if message.role in {"user", "assistant"} and message.text.strip()
@@ -105,11 +105,12 @@ class PipelineRequest(BaseModel):
         if not spoken or spoken[-1].role != "user":
             raise InvalidInputError("the last message must be from the user and hold text", param="messages")
         notes = [message.text for message in self.messages if message.role in {"system", "developer"} and message.text]
-        return CompleteTurns(
-            turns=tuple(Turn(role=cast("Any", message.role), content=message.text) for message in spoken),
-            instructions="\n".join(notes)[:8_000] or None,
-            max_tokens=self.max_completion_tokens or self.max_tokens,
-        )
+        turns = {
+            "turns": [{"role": message.role, "content": message.text} for message in spoken[-MOST_TURNS:]],
+            "instructions": "\n".join(notes) or None,
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
+        }
+        return read_request(CompleteTurns, turns, param="messages")
 
 
 class PromptRequest(BaseModel):
@@ -122,7 +123,10 @@ class PromptRequest(BaseModel):
 
 
 class EmbeddingsRequest(BaseModel):
-    """A request for embeddings; arrays of token ids are not supported, because they belong to another tokenizer."""
+    """A request for vectors of an embedding model of Fireside's.
+
+    Arrays of token ids are not supported, because they belong to another tokenizer.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

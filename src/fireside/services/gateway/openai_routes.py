@@ -63,7 +63,7 @@ async def create_chat_completion(request: Request) -> Response:
     asked = read_request(dialect.PipelineRequest, envelope.body)
     with_usage = bool((asked.stream_options or {}).get("include_usage"))
     writer = dialect.CompletionWriter(with_usage=with_usage)
-    return await answering.answer(request, Asked(asked.model, envelope.body, asked.stream), writer)
+    return await answering.answer(request, Asked(asked.model, envelope.body, bool(asked.stream)), writer)
 
 
 async def create_completion(request: Request) -> Response:
@@ -105,8 +105,9 @@ def _forward(request: Request, envelope: dialect.Envelope, body: bytes) -> Respo
 async def create_embeddings(request: Request) -> Response:
     """Turn texts into vectors."""
     body = await request.body()
-    asked = read_request(dialect.EmbeddingsRequest, read_json(body))
-    if asked.dimensions is None and await is_served(caller(request), asked.model):
-        return _forward(request, dialect.read_envelope(body), body)
+    envelope = dialect.read_envelope(body)
+    if await is_served(caller(request), envelope.model):  # what its server takes, it says itself
+        return _forward(request, envelope, body)
+    asked = read_request(dialect.EmbeddingsRequest, envelope.body)
     made = await embed(caller(request), asked.model, asked.texts, dimensions=asked.dimensions)
     return JsonReply(dialect.embeddings_body(made, encoding=asked.encoding_format, texts=asked.texts))

@@ -27,8 +27,13 @@ def read_json(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", parsed)
 
 
-def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
-    """Read a request's body into its model.
+def read_request(model: type[ModelT], body: dict[str, Any], *, param: str | None = None) -> ModelT:
+    """Read a request's body into its model, or what was made of it into a contract.
+
+    Args:
+        model: The shape.
+        body: What shall have it.
+        param: The field of the client's own that is at fault when this has not; the field of the model without.
 
     Raises:
         InvalidInputError: A field is wrong; it is named, the innermost one first.
@@ -39,7 +44,7 @@ def read_request(model: type[ModelT], body: dict[str, Any]) -> ModelT:
         found = max(error.errors(), key=lambda wrong: len(wrong["loc"]))  # where a union was read farthest
         lacks = found["loc"][-1:] if found["type"] == "missing" else ()
         where = ".".join([*_path(found["loc"], body), *map(str, lacks)])
-        raise InvalidInputError(f"{where}: {found['msg']}", param=where) from error
+        raise InvalidInputError(f"{where}: {found['msg']}", param=param or where) from error
 
 
 def _path(location: tuple[int | str, ...], body: dict[str, Any]) -> list[str]:

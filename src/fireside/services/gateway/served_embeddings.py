@@ -16,15 +16,18 @@ from fireside.runtime.context import Context
 PATH = "/v1/embeddings"
 
 
-async def embed_served(context: Context, model: str, texts: Sequence[str]) -> Embeddings:
-    """Have a served model turn texts into vectors.
+async def embed_served(
+    context: Context, model: str, texts: Sequence[str], *, dimensions: int | None = None
+) -> Embeddings:
+    """Have a served model turn texts into vectors, of another length than its usual one if it can.
 
     Raises:
         NotFoundError: There is no model of that name.
         InvalidInputError: It was made for something else, or a text is too long for it.
         UpstreamError: Its server answered wrongly.
     """
-    body = orjson.dumps({"model": model, "input": list(texts), "encoding_format": "float"})
+    wish: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "float"}
+    body = orjson.dumps(wish | ({} if dimensions is None else {"dimensions": dimensions}))
     status, content = 500, b""
     async with aclosing(
         context.stream(inference.FORWARD, inference.Forward(path=PATH, model=model, body=body))

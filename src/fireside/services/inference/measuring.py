@@ -7,7 +7,7 @@ import orjson
 
 from fireside.contracts.inference import Chat, Forward
 from fireside.core.openai_wire import json_object
-from fireside.runtime.metering import Expected
+from fireside.runtime.metering import BYTES_PER_TOKEN, Expected
 from fireside.services.inference.model import ServedModel
 
 _WITH_ANSWERS = frozenset({"/v1/chat/completions", "/v1/completions"})
@@ -31,7 +31,7 @@ def forwarded_call(request: Forward, model: ServedModel) -> Callable[[], Expecte
     def expected() -> Expected:
         body = _body(request)
         return Expected(
-            len(request.body),
+            _tokens_given(body) * BYTES_PER_TOKEN or len(request.body),
             _max_tokens(body) if request.path in _WITH_ANSWERS else 0,
             model.context_tokens,
             prompts=_prompts(body),
@@ -55,10 +55,19 @@ def _max_tokens(body: dict[str, Any]) -> int | None:
 
 def _prompts(body: dict[str, Any]) -> int:
     """How many texts a request has, each of which has the model's window to itself; a list of numbers is one."""
+    return sum(not isinstance(text, int) for text in _texts(body)) or 1
+
+
+def _tokens_given(body: dict[str, Any]) -> int:
+    """How many tokens a request has that gives them by their numbers: one list of these, or several; else 0."""
+    texts = _texts(body)
+    lists = [cast("list[Any]", text) for text in texts if isinstance(text, list)]
+    return sum(isinstance(token, int) for tokens in (texts, *lists) for token in tokens)
+
+
+def _texts(body: dict[str, Any]) -> list[Any]:
     texts = body.get("prompt") or body.get("input") or body.get("documents")
-    if not isinstance(texts, list):
-        return 1
-    return sum(not isinstance(text, int) for text in cast("list[Any]", texts)) or 1
+    return cast("list[Any]", texts) if isinstance(texts, list) else []
 
 
 def _count(value: Any) -> int:

@@ -12,6 +12,8 @@ _CHARS_PER_TOKEN = 3.2
 _TOKENS_PER_MESSAGE = 8
 _LONGEST_OLD_TURN_CHARS = 400
 _LONGEST_PASSAGE_CHARS = 2400
+_NOTE_SHARE = 0.5
+"""Largest part of the room that the author's note may take, so that turns and passages find some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,22 @@ def estimate_tokens(text: str) -> int:
     """How many tokens a text will hardly exceed: a third of its characters, or its words where they are short."""
     wide = sum(ord(character) > 0x2E80 for character in text)
     return int(max((len(text) - wide) / _CHARS_PER_TOKEN + wide * 1.5, len(text.split()) * 1.3)) + 1
+
+
+def fit_note(note: str, fixed: str, *, budget: ContextBudget) -> str:
+    """The author's note, or as much of its beginning as half of the room holds that the fixed text leaves.
+
+    Args:
+        note: What the author asks the model to keep to.
+        fixed: Everything that cannot be left out: instructions, question.
+        budget: The room there is.
+    """
+    room = budget.prompt_tokens - estimate_tokens(fixed) - _TOKENS_PER_MESSAGE
+    tokens = max(0, int(room * _NOTE_SHARE))
+    fitting = note[: int(tokens * _CHARS_PER_TOKEN)]  # no text of more characters has so few tokens
+    while fitting and (size := estimate_tokens(fitting)) > tokens:
+        fitting = fitting[: len(fitting) * tokens // size]
+    return fitting
 
 
 def fit_context(

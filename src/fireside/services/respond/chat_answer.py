@@ -11,7 +11,7 @@ from fireside.runtime.metering import LimitExceededError
 from fireside.services.respond.budget import ContextBudget, fit_context
 from fireside.services.respond.model_stream import model_stream
 from fireside.services.respond.phrases import PhraseName, phrase
-from fireside.services.respond.prompt import chat_messages, instructions
+from fireside.services.respond.prompt import chat_messages, fitted_instructions
 from fireside.services.respond.task import AnswerTask, Outcome, closing_events, step
 
 _UNCHECKED = 0.3
@@ -78,14 +78,10 @@ def chat_request(task: AnswerTask) -> Chat:
     """The request for a talk without documents, within the model's window."""
     request = task.request
     answer_tokens = request.max_tokens or task.settings.answer_tokens
-    system = instructions("chat", request.authors_note)
     window = task.profile.context_tokens if task.profile else 4096
-    fitted = fit_context(
-        system + request.question,
-        (),
-        request.history,
-        budget=ContextBudget(window_tokens=window, answer_tokens=min(answer_tokens, window // 2)),
-    )
+    budget = ContextBudget(window_tokens=window, answer_tokens=min(answer_tokens, window // 2))
+    system = fitted_instructions(task, "chat", budget=budget)
+    fitted = fit_context(system + request.question, (), request.history, budget=budget)
     task.degraded.extend(fitted.notices())
     messages: tuple[ChatMessage, ...] = chat_messages(system, _alternating(fitted.history), request.question)
     return Chat(messages=messages, model=request.model, max_tokens=min(answer_tokens, window // 2))

@@ -11,6 +11,8 @@ from typing import Literal
 
 from fireside.contracts.answer import Passage, Turn
 from fireside.contracts.inference import ChatMessage
+from fireside.services.respond.budget import ContextBudget, fit_note
+from fireside.services.respond.task import AnswerTask
 
 TemplateName = Literal["answer", "chat"]
 
@@ -32,6 +34,15 @@ def instructions(name: TemplateName, authors_note: str | None) -> str:
         if note
         else template(name)
     )
+
+
+def fitted_instructions(task: AnswerTask, name: TemplateName, *, budget: ContextBudget) -> str:
+    """The instructions with as much of the author's note as fits; that it was shortened is told."""
+    note = (task.request.authors_note or "").strip()
+    fitting = fit_note(note, template(name) + task.request.question, budget=budget)
+    if len(fitting) < len(note):
+        task.degraded.append("The instructions did not fit into the model's window; only their beginning was read.")
+    return instructions(name, fitting)
 
 
 def chat_messages(system: str, history: Sequence[Turn], last: str) -> tuple[ChatMessage, ...]:

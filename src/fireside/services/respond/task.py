@@ -8,6 +8,7 @@ from fireside.contracts.answer import (
     AnswerEvent,
     Claim,
     Final,
+    FinishReason,
     Grounding,
     Passage,
     Quality,
@@ -67,6 +68,15 @@ class Outcome:
     is_complete: bool = True
     """Whether every part of the question is answered."""
 
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Why the text ends where it does; what no model wrote ends of itself."""
+        match self.end.finish_reason if self.end else "stop":
+            case "length" | "content_filter" as cut:
+                return cut
+            case _:
+                return "stop"
+
 
 def closing_events(task: AnswerTask, outcome: Outcome, *, begun: float) -> Sequence[AnswerEvent]:
     """The events that end every answer: the check's step, quality, final.
@@ -93,6 +103,7 @@ def closing_events(task: AnswerTask, outcome: Outcome, *, begun: float) -> Seque
             sources=outcome.sources,
             usage=outcome.end.usage if outcome.end else Usage(),
             degraded=tuple(dict.fromkeys((*task.request.evidence.degraded, *task.degraded))),
+            finish_reason=outcome.finish_reason,
         ),
     )
 

@@ -16,7 +16,7 @@ from fireside.services.respond.budget import ContextBudget, FittedContext, fit_c
 from fireside.services.respond.grounding import nearest_range
 from fireside.services.respond.model import make_source
 from fireside.services.respond.model_stream import model_stream
-from fireside.services.respond.prompt import NOT_FOUND_MARK, chat_messages, instructions, passages_and_question
+from fireside.services.respond.prompt import NOT_FOUND_MARK, chat_messages, fitted_instructions, passages_and_question
 from fireside.services.respond.quote_answer import quote
 from fireside.services.respond.quoting import harmless
 from fireside.services.respond.reading import Reading
@@ -111,24 +111,31 @@ def _fitted(task: AnswerTask, reading: Reading) -> FittedContext:
     """The passages that answer first, then the others, as many as the window holds."""
     order = dict.fromkeys([*(candidate.passage for candidate in reading.quotes), *range(len(task.passages))])
     fitted = fit_context(
-        instructions("answer", task.request.authors_note) + task.request.question,
+        _system(task) + task.request.question,
         [task.passages[index] for index in order],
         task.request.history,
-        budget=ContextBudget(window_tokens=_window(task), answer_tokens=_answer_tokens(task)),
+        budget=_budget(task),
     )
     task.degraded.extend(fitted.notices())
     return fitted
 
 
 def _chat(task: AnswerTask, fitted: FittedContext) -> Chat:
-    system = instructions("answer", task.request.authors_note)
     last = passages_and_question(fitted.passages, task.request.question)
     return Chat(
-        messages=chat_messages(system, fitted.history, last),
+        messages=chat_messages(_system(task), fitted.history, last),
         model=task.request.model,
         max_tokens=_answer_tokens(task),
         temperature=0.0,
     )
+
+
+def _system(task: AnswerTask) -> str:
+    return fitted_instructions(task, "answer", budget=_budget(task))
+
+
+def _budget(task: AnswerTask) -> ContextBudget:
+    return ContextBudget(window_tokens=_window(task), answer_tokens=_answer_tokens(task))
 
 
 def _window(task: AnswerTask) -> int:
