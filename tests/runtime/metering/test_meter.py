@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,11 +13,12 @@ from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
 from fireside.contracts.usage import RECORD, SUMS, RecordUsage, UsageRow, UsageSums, UsedAmounts
 from fireside.core.errors import UnavailableError
-from fireside.ports.usage_counters import Claim, Level, Reserved
+from fireside.ports.usage_counters import Claim, Level, Reserved, Settlement
 from fireside.runtime.mesh import Context, Node, Service, action
 from fireside.runtime.metering import Expected, LimitExceededError, Meter, MeteringSettings
+from fireside.runtime.metering.rules import Rules
 from fireside.testing.mesh import local_node
-from tests.runtime.metering.houses import limit, person
+from tests.runtime.metering.houses import ChangingSettings, limit, person
 from tests.services.auth.house import ManualClock
 
 LIMIT = 300
@@ -171,6 +173,50 @@ async def test_whoever_leaves_while_room_is_asked_for_holds_none() -> None:
         await asyncio.sleep(0)  # the settlement has its turn
 
         assert await counters.look(counters.keys) == [Level(0, 0)]
+
+
+class Distant(MemoryUsageCounters):
+    """Settles when a test lets it; the answer comes later still."""
+
+    def __init__(self) -> None:
+        super().__init__(ManualClock())
+        self.is_settling, self.settles, self.answers = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def settle(self, reservation: str, settlements: Sequence[Settlement]) -> None:
+        self.is_settling.set()
+        await self.settles.wait()
+        await super().settle(reservation, settlements)
+        await self.answers.wait()
+
+
+@pytest.mark.parametrize("has_settled", [False, True])
+@pytest.mark.parametrize("is_limited_before", [False, True])
+async def test_whoever_leaves_while_a_call_is_settled_has_used_it_once(
+    stored: Stored, has_settled: bool, is_limited_before: bool
+) -> None:
+    counters, limits, someone = Distant(), (limit("all", 50),), person()
+    chosen: Any = ChangingSettings(MeteringSettings(limits=limits if is_limited_before else ()))
+    meter = Meter(settings=chosen, counters=counters, clock=ManualClock())
+
+    async with local_node(meter, stored) as node:
+        (applied,) = Rules(MeteringSettings(limits=limits)).applying(someone, "m")
+        key = applied.key(ManualClock().now())
+        await counters.seed(key, 0, ttl_s=3600)
+        settling = asyncio.create_task(call(meter, node.context(identity=someone), 1, 9, 4, 1))
+        await asyncio.sleep(0)
+        chosen.now = MeteringSettings(limits=limits)
+        async with asyncio.timeout(10):
+            await counters.is_settling.wait()
+        if has_settled:
+            counters.settles.set()
+            await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+        counters.settles.set()
+        counters.answers.set()
+
+    assert await counters.look([key]) == [Level(5, 0)]
+    assert [row.requests for row in stored.rows] == [1]
 
 
 async def test_what_cannot_be_stored_is_kept_and_told(stored: Stored) -> None:
