@@ -12,7 +12,7 @@ from fireside.adapters.usage_counters.memory import MemoryUsageCounters
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
 from fireside.contracts.usage import RECORD, SUMS, RecordUsage, UsageRow, UsageSums, UsedAmounts
-from fireside.core.errors import UnavailableError
+from fireside.core.errors import DeadlineExceededError, FiresideError, InternalError, UnavailableError
 from fireside.ports.usage_counters import Claim, Level, Reserved, Settlement
 from fireside.runtime.mesh import Context, Node, Service, action
 from fireside.runtime.metering import Expected, LimitExceededError, Meter, MeteringSettings
@@ -25,10 +25,11 @@ LIMIT = 300
 
 
 class Stored(Service):
-    """Stands for the usage service; `away` has it refuse."""
+    """Stands for the usage service; `away` has it refuse, with the error `trouble`."""
 
     name = "usage"
     away = False
+    trouble: FiresideError = UnavailableError("away")
 
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
@@ -54,7 +55,7 @@ class Stored(Service):
 
     def _look_alive(self) -> None:
         if self.away:
-            raise UnavailableError("away")
+            raise self.trouble
 
 
 def metered(*limits: object, counters: MemoryUsageCounters | None = None) -> Meter:
@@ -232,11 +233,15 @@ async def test_what_cannot_be_stored_is_kept_and_told(stored: Stored) -> None:
     assert sum(row.requests for row in stored.rows) == 2
 
 
-async def test_a_limit_that_cannot_be_counted_refuses_for_a_while(stored: Stored) -> None:
+TROUBLES = [UnavailableError("away"), DeadlineExceededError("too late"), InternalError("database is locked")]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_limit_that_cannot_be_counted_refuses_for_a_while(stored: Stored, trouble: FiresideError) -> None:
     meter = metered(limit("user", LIMIT))
-    stored.away = True
+    stored.away, stored.trouble = True, trouble
     async with local_node(meter, stored) as node:
-        with pytest.raises(UnavailableError):
+        with pytest.raises(UnavailableError, match=f"what was used until now.*{trouble.message}"):
             await used_once(node, meter)
         stored.away = False
         assert await used_once(node, meter)
@@ -253,15 +258,16 @@ async def test_counters_that_are_lost_begin_anew_from_what_is_stored(stored: Sto
         assert not await used_once(node, meter)
 
 
+@pytest.mark.parametrize("trouble", TROUBLES)
 async def test_a_node_that_starts_while_what_is_stored_cannot_be_asked_goes_on_with_counters_that_are_known(
-    stored: Stored,
+    stored: Stored, trouble: FiresideError
 ) -> None:
     counters, for_all = MemoryUsageCounters(ManualClock()), limit("all", 2, unit="requests")
     before, after = metered(for_all, counters=counters), metered(for_all, counters=counters)
     async with local_node(before, stored) as node:
         assert await used_once(node, before)
     away = Stored()
-    away.away = True
+    away.away, away.trouble = True, trouble
     async with local_node(after, away) as node:
         assert await used_once(node, after)
         assert not await used_once(node, after)

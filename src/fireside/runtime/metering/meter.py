@@ -110,7 +110,7 @@ class Meter(Service):
 
         Raises:
             LimitExceededError: One has no room.
-            UnavailableError: A counter must be seeded, and the service `usage` is away.
+            UnavailableError: A counter must be seeded, and the service `usage` does not say what was used.
         """
         applied = self.rules.applying(measured.identity, measured.model)
         if not applied:
@@ -175,12 +175,16 @@ class Meter(Service):
         """Have counters begin with what is stored, or know it: calls were made while no limit looked at them.
 
         Raises:
-            UnavailableError: The service `usage` is away.
+            UnavailableError: The service `usage` is away, does not answer in time or has trouble of its own.
         """
         at = measured.at
-        await self.write()
         sums = UsageSums(items=tuple(item.sum(at) for item in applied))
-        found = await self._asking().call(SUMS, sums)
+        try:
+            await self.write()
+            found = await self._asking().call(SUMS, sums)
+        except FiresideError as error:
+            reason = f"what was used until now, which limits need, is not known: {error.message}"
+            raise UnavailableError(reason) from error
         now = self._clock.now()
         for item, used in zip(applied, found.amounts, strict=True):
             left_s = (window_end(item.limit.window, at) - now).total_seconds()
