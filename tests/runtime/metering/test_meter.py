@@ -233,6 +233,27 @@ async def test_what_cannot_be_stored_is_kept_and_told(stored: Stored) -> None:
     assert sum(row.requests for row in stored.rows) == 2
 
 
+async def test_an_absurd_number_of_tokens_is_bounded(stored: Stored) -> None:
+    meter = metered()
+    async with local_node(meter, stored) as node:
+        await call(meter, node.context(identity=person()), 1, 1, 10**30, 0)
+
+    assert [row.completion_tokens for row in stored.rows] == [10**9]
+
+
+async def test_a_line_that_no_database_takes_holds_up_no_others(stored: Stored) -> None:
+    clock, prices = ManualClock(), {"m": {"completion": 10**9}}
+    chosen = MeteringSettings.model_validate({"prices": prices})
+    meter = Meter(settings=chosen, counters=MemoryUsageCounters(clock), clock=clock)
+    async with local_node(meter, stored) as node:
+        for used in (10**9, 5):
+            await call(meter, node.context(identity=person()), 1, 1, used, 0)
+        await asyncio.wait_for(meter.write(), 5)
+
+        assert [row.completion_tokens for row in stored.rows] == [5]
+        assert await meter.health() == {}
+
+
 TROUBLES = [UnavailableError("away"), DeadlineExceededError("too late"), InternalError("database is locked")]
 
 

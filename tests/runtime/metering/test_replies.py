@@ -152,3 +152,28 @@ def test_a_stream_has_ended_when_it_says_so(end: bytes) -> None:
 
 def test_a_reply_that_tells_nothing_is_counted_by_its_length() -> None:
     assert read(b'{"choices": []}').completion_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ("1e30", 10**9),
+        pytest.param("9" * 400, 10**9, id="long"),
+        ("Infinity", 10**9),
+        ("1e999", 10**9),
+        ("NaN", 0),
+        ("-5", 0),
+        ('"4"', 0),
+    ],
+)
+def test_absurd_numbers_of_tokens_are_bounded(told: str, counted: int) -> None:
+    body = b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": %s}}' % told.encode()
+
+    assert read(body).usage() == Usage(prompt_tokens=9, completion_tokens=counted, total_tokens=9 + counted)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "9" * 6000], ids=["deep", "long"])
+def test_what_no_reader_of_json_takes_tells_no_usage(value: str) -> None:
+    end = chunk(choices=[{"finish_reason": "stop"}]).replace(b"}]}", b'}], "timings": {"x": %s}}' % value.encode())
+
+    assert read(chunk(choices=[1]) + end, cut=9000).usage() is None

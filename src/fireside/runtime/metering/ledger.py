@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import structlog
+from pydantic import ValidationError
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.usage import RECORD, RecordUsage, UsageRow
@@ -109,7 +110,7 @@ class Ledger:
             while self._sending is not None or due:
                 if self._sending is None:
                     rows = tuple(self._taken(min(due, _MOST_ROWS)))
-                    self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), due - len(rows)
+                    self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), max(0, due - _MOST_ROWS)
                 await context.call(RECORD, self._sending)
                 self._sending = None
             self.trouble = ""
@@ -134,5 +135,10 @@ class Ledger:
     def _taken(self, count: int) -> Iterator[UsageRow]:
         self._last.clear()
         for place in list(self._gathered)[:count]:
-            sums = self._gathered.pop(place)
-            yield UsageRow(**asdict(place), **asdict(sums))
+            told = asdict(place) | asdict(self._gathered.pop(place))
+            try:
+                row = UsageRow(**told)
+            except ValidationError:  # one absurd line must not hold up all others
+                log.error("usage_put_aside", detail="no database takes these numbers", **told)
+                continue
+            yield row

@@ -29,6 +29,8 @@ _EVENTS_WITHOUT_TEXT = 3
 _USAGE = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
 _TIMINGS = re.compile(r'(?<!\\)"timings"\s*:\s*(?=\{)')
 _BYTES_PER_TOKEN = 3
+MOST_TOKENS = 10**9
+"""What a call can have used of any kind; a server that tells more is wrong, and sums of it would not fit."""
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -114,6 +116,19 @@ def _count_pieces(part: bytes) -> int:
     return max(events, part.count(_OF_CHOICE)) if events else 0
 
 
+def bounded(usage: Usage) -> Usage:
+    """Usage that can be counted, whatever a server told."""
+    if usage.total_tokens <= MOST_TOKENS and usage.prompt_tokens + usage.completion_tokens <= MOST_TOKENS:
+        return usage
+    prompt, completion = min(usage.prompt_tokens, MOST_TOKENS), min(usage.completion_tokens, MOST_TOKENS)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cached_tokens=min(usage.cached_tokens, prompt),
+    )
+
+
 def estimated_tokens(size_bytes: int) -> int:
     """About how many tokens a text has: rather too many than too few."""
     return -(-size_bytes // _BYTES_PER_TOKEN)
@@ -149,7 +164,7 @@ def _last_object(name: str, mark: re.Pattern[str], text: str) -> dict[str, Any] 
         if match is not None:
             try:
                 return _object(_read_value(text, match.end())[0])
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # cut off, or numbers and nesting beyond what can be read
                 pass
         place = text.rfind(name, 0, place)
     return None
@@ -170,4 +185,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) else 0
+    """A number of tokens as a server tells it; never more than can be counted, and 0 for what is no number, as NaN."""
+    return int(min(max(0, value), MOST_TOKENS)) if isinstance(value, int | float) else 0
