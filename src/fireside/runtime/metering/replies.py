@@ -69,7 +69,9 @@ class ReplyReader:
     @property
     def completion_tokens(self) -> int:
         """About how many tokens the reply has, where nobody says: one for each choice of an event of a stream."""
-        events = self._counted_events + _count_pieces(b"".join(self._aside))
+        known = b"".join(self._aside)
+        is_one_piece = (self._head or known).lstrip().startswith((b"{", b"["))
+        events = 0 if is_one_piece else self._counted_events + _count_pieces(known)
         return events or estimated_tokens(self._counted_bytes + self._aside_bytes)
 
     def usage(self, answers_to_each: Callable[[], int] = _one) -> Usage | None:
@@ -144,16 +146,18 @@ def _told_by_choices(part: bytes) -> list[Usage]:
 
 
 def _told_in(text: str) -> Usage | None:
-    found = _last_object('"usage"', _USAGE, text)
-    if found is not None:
-        details = _object(found.get("prompt_tokens_details"))
-        return _usage(found, ("prompt_tokens", "completion_tokens"), cached=details.get("cached_tokens"))
+    """What a part of a reply says; nothing where it says that nothing was used, as servers do that do not count."""
+    found = _last_object('"usage"', _USAGE, text) or {}
+    details = _object(found.get("prompt_tokens_details"))
+    told = _usage(found, ("prompt_tokens", "completion_tokens"), cached=details.get("cached_tokens"))
+    if told.total_tokens:
+        return told
     found = _last_object('"timings"', _TIMINGS, text)
     if found is not None:
         cached = _count(found.get("cache_n"))
         timed = {"prompt_n": _count(found.get("prompt_n")) + cached, "predicted_n": found.get("predicted_n")}
-        return _usage(timed, ("prompt_n", "predicted_n"), cached=cached)
-    return None
+        told = _usage(timed, ("prompt_n", "predicted_n"), cached=cached)
+    return told if told.total_tokens else None
 
 
 def _last_object(name: str, mark: re.Pattern[str], text: str) -> dict[str, Any] | None:
