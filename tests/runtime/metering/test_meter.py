@@ -12,7 +12,13 @@ from fireside.adapters.usage_counters.memory import MemoryUsageCounters
 from fireside.contracts.answer import Usage
 from fireside.contracts.base import Nothing
 from fireside.contracts.usage import RECORD, SUMS, RecordUsage, UsageRow, UsageSums, UsedAmounts
-from fireside.core.errors import DeadlineExceededError, FiresideError, InternalError, UnavailableError
+from fireside.core.errors import (
+    DeadlineExceededError,
+    FiresideError,
+    InternalError,
+    InvalidInputError,
+    UnavailableError,
+)
 from fireside.ports.usage_counters import Claim, Level, Reserved, Settlement
 from fireside.runtime.mesh import Context, Node, Service, action
 from fireside.runtime.metering import Expected, LimitExceededError, Meter, MeteringSettings
@@ -33,6 +39,8 @@ class Stored(Service):
 
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
+        self.batches: list[str] = []
+        self.refused = -1
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     @action(RECORD)
@@ -40,6 +48,9 @@ class Stored(Service):
         self._look_alive()
         if self.meanwhile is not None:
             await self.meanwhile()
+        self.batches.append(request.batch)
+        if any(row.completion_tokens == self.refused for row in request.rows):
+            raise InvalidInputError("this does not fit")
         self.rows.extend(request.rows)
         return Nothing()
 
@@ -251,6 +262,19 @@ async def test_a_line_that_no_database_takes_holds_up_no_others(stored: Stored) 
         await asyncio.wait_for(meter.write(), 5)
 
         assert [row.completion_tokens for row in stored.rows] == [5]
+        assert await meter.health() == {}
+
+
+async def test_lines_that_are_refused_for_what_they_say_hold_up_no_others(stored: Stored) -> None:
+    meter = metered()
+    async with local_node(meter, stored) as node:
+        stored.refused = 3
+        for used in (1, 2, 3, 4, 5):
+            await call(meter, node.context(identity=person()), 1, 1, used, 0)
+        await asyncio.wait_for(meter.write(), 5)
+
+        assert [row.completion_tokens for row in stored.rows] == [1, 2, 4, 5]
+        assert len(set(stored.batches)) == len(stored.batches)
         assert await meter.health() == {}
 
 

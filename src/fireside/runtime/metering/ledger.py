@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.usage import RECORD, RecordUsage, UsageRow
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.identity import Identity
 from fireside.core.ids import new_id
 from fireside.runtime.context import Context
@@ -111,7 +111,7 @@ class Ledger:
                 if self._sending is None:
                     rows = tuple(self._taken(min(due, _MOST_ROWS)))
                     self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), max(0, due - _MOST_ROWS)
-                await context.call(RECORD, self._sending)
+                await _send(context, self._sending)
                 self._sending = None
             self.trouble = ""
 
@@ -142,3 +142,19 @@ class Ledger:
                 log.error("usage_put_aside", detail="no database takes these numbers", **told)
                 continue
             yield row
+
+
+async def _send(context: Context, batch: RecordUsage) -> None:
+    """Have a batch stored; of one that is refused for what it says, each half under a name of its own.
+
+    So all is stored but the lines that are refused by themselves, and what is sent again still counts once.
+    """
+    try:
+        await context.call(RECORD, batch)
+    except InvalidInputError as error:
+        rows, middle = batch.rows, len(batch.rows) // 2
+        if not middle:
+            log.error("usage_put_aside", detail=error.message, rows=[row.model_dump(mode="json") for row in rows])
+            return
+        for end, half in enumerate((rows[:middle], rows[middle:])):
+            await _send(context, RecordUsage(batch=f"{batch.batch}{end}", rows=half))
