@@ -5,7 +5,7 @@ inside, so that sums are exact, and numbers of the currency where people read th
 """
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -27,6 +27,10 @@ LIMITS_SETTING = "FIRESIDE_USAGE_LIMITS"
 """The live setting that holds every limit."""
 
 
+_Amount = Annotated[int, Field(ge=0, le=10**17)]
+"""What one row can add, so that sums of rows fit the database for longer than anybody counts."""
+
+
 class UsageRow(Contract):
     """What was used in one hour (UTC) by one user with one credential of one model; empty texts stand for none.
 
@@ -38,13 +42,13 @@ class UsageRow(Contract):
     roles: str = ""
     api_key_id: str = ""
     model: str
-    requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost_nano: int
-    estimated: int
-    unpriced: int
+    requests: _Amount
+    prompt_tokens: _Amount
+    completion_tokens: _Amount
+    cached_tokens: _Amount
+    cost_nano: _Amount
+    estimated: _Amount
+    unpriced: _Amount
 
 
 class RecordUsage(Contract):

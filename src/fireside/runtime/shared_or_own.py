@@ -1,5 +1,6 @@
 """What nodes share, and this process's own in its place while the shared one cannot be reached."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -38,6 +39,7 @@ class SharedOrOwn(ABC, Generic[PartT]):
         self._away, self._event = away, event
         self._alone_until = float("-inf")
         self._detail = ""
+        self._returning = asyncio.Lock()
 
     async def check(self) -> Check:
         """Whether the shared one answers."""
@@ -53,11 +55,11 @@ class SharedOrOwn(ABC, Generic[PartT]):
         await self._own.aclose()
 
     async def _ask(self, question: Callable[[PartT], Awaitable[AnswerT]]) -> AnswerT:
-        if self._clock.monotonic() < self._alone_until:
+        if self._is_alone:
             return await question(self._own)
         try:
-            if self._detail:
-                await self._return()
+            if self._detail and not await self._has_returned():
+                return await question(self._own)
             return await question(self._shared)
         except self._away as error:
             if not self._detail:
@@ -65,10 +67,24 @@ class SharedOrOwn(ABC, Generic[PartT]):
             self._alone_until, self._detail = self._clock.monotonic() + _ALONE_S, error.message
             return await question(self._own)
 
+    @property
+    def _is_alone(self) -> bool:
+        return self._clock.monotonic() < self._alone_until
+
+    async def _has_returned(self) -> bool:
+        """Have one of those who ask see to the return; the others wait, and go on alone when it failed meanwhile."""
+        async with self._returning:
+            if self._detail:
+                if self._is_alone:
+                    return False
+                await self._return()
+                self._alone_until, self._detail = float("-inf"), ""
+        return True
+
     @abstractmethod
     async def _probe(self) -> None:
         """Ask something that changes nothing."""
 
     @abstractmethod
     async def _return(self) -> None:
-        """See that the shared one is back, have it know what it missed, and forget that it was away."""
+        """See that the shared one is back, and have it know what it missed; never called twice at once."""

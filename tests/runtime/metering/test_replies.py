@@ -152,3 +152,54 @@ def test_a_stream_has_ended_when_it_says_so(end: bytes) -> None:
 
 def test_a_reply_that_tells_nothing_is_counted_by_its_length() -> None:
     assert read(b'{"choices": []}').completion_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ("1e30", 10**9),
+        pytest.param("9" * 400, 10**9, id="long"),
+        ("Infinity", 10**9),
+        ("1e999", 10**9),
+        ("NaN", 0),
+        ("-5", 0),
+        ('"4"', 0),
+    ],
+)
+def test_absurd_numbers_of_tokens_are_bounded(told: str, counted: int) -> None:
+    body = b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": %s}}' % told.encode()
+
+    assert read(body).usage() == Usage(prompt_tokens=9, completion_tokens=counted, total_tokens=9 + counted)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "9" * 6000], ids=["deep", "long"])
+def test_what_no_reader_of_json_takes_tells_no_usage(value: str) -> None:
+    end = chunk(choices=[{"finish_reason": "stop"}]).replace(b"}]}", b'}], "timings": {"x": %s}}' % value.encode())
+
+    assert read(chunk(choices=[1]) + end, cut=9000).usage() is None
+
+
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+@pytest.mark.parametrize("told", [{}, NOTHING])
+def test_usage_that_says_nothing_was_used_is_not_told(told: dict[str, int]) -> None:
+    stream = read(chunk(choices=[1]) * 20 + chunk(choices=[], usage=told) + b"data: [DONE]\n\n")
+    assert stream.usage() is None
+    assert stream.completion_tokens >= 20
+
+    assert read(orjson.dumps({"choices": [{"message": {"content": "hello"}}], "usage": told})).usage() is None
+    assert read(orjson.dumps({"usage": told, "data": [0.123] * 5000}), cut=1000).usage() is None
+
+
+def test_timings_tell_where_usage_says_nothing() -> None:
+    body = orjson.dumps({"choices": [], "timings": {"cache_n": 8, "prompt_n": 1, "predicted_n": 4}, "usage": NOTHING})
+
+    assert read(body).usage() == USAGE
+
+
+@pytest.mark.parametrize("words", [20, 20_000])
+def test_a_reply_in_one_piece_is_counted_by_its_length_whatever_it_says(words: int) -> None:
+    body = b" " + orjson.dumps({"choices": [{"message": {"content": "lines begin with data: " + "word " * words}}]})
+
+    assert read(body, cut=900).completion_tokens == -(-len(body) // 3)

@@ -276,3 +276,18 @@ async def test_bursts_at_two_nodes_never_exceed_a_limit(database_url: str) -> No
         "requests": (10, 0),
         "tokens": (own.total.prompt_tokens + own.total.completion_tokens, 0),
     }
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_row_that_the_database_does_not_take_is_refused_for_what_it_says(house: MeteredHouse) -> None:
+    now = house.clock.now().replace(minute=0, second=0, microsecond=0)
+    counts = dict.fromkeys(("requests", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_nano"), 1)
+    good = UsageRow(hour=now, model="m", estimated=0, unpriced=0, **counts)
+    too_long = good.model_copy(update={"model": "m" * 201})
+    recording = house.node.context(identity=service_identity("test"))
+
+    with pytest.raises(InvalidInputError, match="too long"):
+        await recording.call(usage.RECORD, RecordUsage(batch="1", rows=(good, too_long)))
+    await recording.call(usage.RECORD, RecordUsage(batch="1", rows=(good,)))
+
+    assert (await house.report("model")).total.requests == 1

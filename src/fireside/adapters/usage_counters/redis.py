@@ -1,8 +1,8 @@
 """Counters of what was used on Redis, which nodes share: each step is one script on the server, by the server's clock.
 
 All keys have one hash tag, so that a cluster keeps them on one server and a script can look at all that apply to a call
-together. A counter is a hash (`u` used, `h` held); beside it a sorted set names what is held by the time of its end. A
-set of each group names its counters.
+together. A counter is a hash (`u` used, `h` held); beside it a sorted set names what is held by the time of its end. It
+lives as long, since `h` is lowered by what it names. A set of each group names its counters.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ for i = 3, #ARGV, 3 do
   local key, amount = base .. ARGV[i], ARGV[i + 1]
   if amount ~= '0' then
     redis.call('ZADD', key .. ':held', now + lease, name .. ' ' .. amount)
-    redis.call('PEXPIRE', key .. ':held', lease * 2)
+    redis.call('PEXPIRE', key .. ':held', redis.call('PTTL', key))
     redis.call('HINCRBY', key, 'h', amount)
   end
 end

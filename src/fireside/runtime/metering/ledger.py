@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import structlog
+from pydantic import ValidationError
 
 from fireside.contracts.answer import Usage
 from fireside.contracts.usage import RECORD, RecordUsage, UsageRow
-from fireside.core.errors import FiresideError
+from fireside.core.errors import FiresideError, InvalidInputError
 from fireside.core.identity import Identity
 from fireside.core.ids import new_id
 from fireside.runtime.context import Context
@@ -109,8 +110,8 @@ class Ledger:
             while self._sending is not None or due:
                 if self._sending is None:
                     rows = tuple(self._taken(min(due, _MOST_ROWS)))
-                    self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), due - len(rows)
-                await context.call(RECORD, self._sending)
+                    self._sending, due = RecordUsage(batch=new_id().hex, rows=rows), max(0, due - _MOST_ROWS)
+                await _send(context, self._sending)
                 self._sending = None
             self.trouble = ""
 
@@ -134,5 +135,26 @@ class Ledger:
     def _taken(self, count: int) -> Iterator[UsageRow]:
         self._last.clear()
         for place in list(self._gathered)[:count]:
-            sums = self._gathered.pop(place)
-            yield UsageRow(**asdict(place), **asdict(sums))
+            told = asdict(place) | asdict(self._gathered.pop(place))
+            try:
+                row = UsageRow(**told)
+            except ValidationError:  # one absurd line must not hold up all others
+                log.error("usage_put_aside", detail="no database takes these numbers", **told)
+                continue
+            yield row
+
+
+async def _send(context: Context, batch: RecordUsage) -> None:
+    """Have a batch stored; of one that is refused for what it says, each half under a name of its own.
+
+    So all is stored but the lines that are refused by themselves, and what is sent again still counts once.
+    """
+    try:
+        await context.call(RECORD, batch)
+    except InvalidInputError as error:
+        rows, middle = batch.rows, len(batch.rows) // 2
+        if not middle:
+            log.error("usage_put_aside", detail=error.message, rows=[row.model_dump(mode="json") for row in rows])
+            return
+        for end, half in enumerate((rows[:middle], rows[middle:])):
+            await _send(context, RecordUsage(batch=f"{batch.batch}{end}", rows=half))

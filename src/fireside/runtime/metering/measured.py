@@ -19,7 +19,7 @@ from fireside.contracts.answer import Usage
 from fireside.contracts.usage import LimitUnit
 from fireside.core.identity import Identity
 from fireside.runtime.context import Context
-from fireside.runtime.metering.replies import ReplyReader, estimated_tokens
+from fireside.runtime.metering.replies import ReplyReader, bounded, estimated_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Measured:
 
     def used(self, usage: Usage) -> None:
         """Note what the server says it used; nothing, where it does not know."""
-        self._told = usage if usage.total_tokens else None
+        self._told = bounded(usage) if usage.total_tokens else None
         self._pieces = max(1, self._pieces)
 
     def asked(self) -> Callable[[bytes], None]:
@@ -149,7 +149,7 @@ class Measured:
         reader = self._reader
         told = self._told if reader is None else reader.usage(self._answers_to_each)
         if told is not None:
-            return told, False
+            return bounded(told), False
         if not (self._pieces if reader is None else reader.has_begun):
             return self._used_unseen(answer_tokens)
         completion = self._pieces if reader is None else reader.completion_tokens

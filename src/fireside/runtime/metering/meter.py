@@ -110,7 +110,7 @@ class Meter(Service):
 
         Raises:
             LimitExceededError: One has no room.
-            UnavailableError: A counter must be seeded, and the service `usage` is away.
+            UnavailableError: A counter must be seeded, and the service `usage` does not say what was used.
         """
         applied = self.rules.applying(measured.identity, measured.model)
         if not applied:
@@ -175,12 +175,16 @@ class Meter(Service):
         """Have counters begin with what is stored, or know it: calls were made while no limit looked at them.
 
         Raises:
-            UnavailableError: The service `usage` is away.
+            UnavailableError: The service `usage` is away, does not answer in time or has trouble of its own.
         """
         at = measured.at
-        await self.write()
         sums = UsageSums(items=tuple(item.sum(at) for item in applied))
-        found = await self._asking().call(SUMS, sums)
+        try:
+            await self.write()
+            found = await self._asking().call(SUMS, sums)
+        except FiresideError as error:
+            reason = f"what was used until now, which limits need, is not known: {error.message}"
+            raise UnavailableError(reason) from error
         now = self._clock.now()
         for item, used in zip(applied, found.amounts, strict=True):
             left_s = (window_end(item.limit.window, at) - now).total_seconds()
@@ -193,13 +197,18 @@ class Meter(Service):
     async def settle(self, measured: Measured) -> None:
         """Count what a call used, and give back the rest of what was held for it.
 
-        A limit that was made while it was under way counts it too.
+        A limit that was made while it was under way counts it too. Who is cancelled meanwhile leaves it to a task that
+        begins anew: counters count once under one name, and a task for each call would cost more than the counting.
         """
         found = measured.usage(self._settings.answer_tokens)
         cost_nano = None if found is None else self.rules.cost_nano(measured.model, found[0])
         spent = Spent(0, 0, 0) if found is None else Spent(1, found[0].total_tokens, cost_nano or 0)
         try:
             await self._settle_counters(measured, spent)
+        except asyncio.CancelledError:
+            self.settle_soon(measured)
+            found = None
+            raise
         finally:  # counted before it is stored: a counter that is seeded in between must not count it twice
             if found is not None:
                 usage, estimated = found
@@ -217,10 +226,10 @@ class Meter(Service):
             return
         units: dict[str, LimitUnit] = {key: unit for key, (unit, _) in measured.holds.items()}
         units |= {item.key(measured.at): item.limit.unit for item in applied}
-        name = measured.reservation or new_id().hex
+        measured.reservation = measured.reservation or new_id().hex
         held = {key: amount for key, (_, amount) in measured.holds.items()}
         settlements = [Settlement(key, held.get(key, 0), spent.of(unit)) for key, unit in units.items()]
-        await self.counters.settle(name, settlements)
+        await self.counters.settle(measured.reservation, settlements)
 
     def _most(self, measured: Measured) -> Spent:
         """What a call may come to use."""

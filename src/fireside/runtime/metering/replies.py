@@ -30,6 +30,8 @@ _USAGE = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
 _TIMINGS = re.compile(r'(?<!\\)"timings"\s*:\s*(?=\{)')
 BYTES_PER_TOKEN = 3
 """What a text is estimated by: rather too few."""
+MOST_TOKENS = 10**9
+"""What a call can have used of any kind; a server that tells more is wrong, and sums of it would not fit."""
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -68,7 +70,9 @@ class ReplyReader:
     @property
     def completion_tokens(self) -> int:
         """About how many tokens the reply has, where nobody says: one for each choice of an event of a stream."""
-        events = self._counted_events + _count_pieces(b"".join(self._aside))
+        known = b"".join(self._aside)
+        is_one_piece = (self._head or known).lstrip().startswith((b"{", b"["))
+        events = 0 if is_one_piece else self._counted_events + _count_pieces(known)
         return events or estimated_tokens(self._counted_bytes + self._aside_bytes)
 
     def usage(self, answers_to_each: Callable[[], int] = _one) -> Usage | None:
@@ -115,6 +119,19 @@ def _count_pieces(part: bytes) -> int:
     return max(events, part.count(_OF_CHOICE)) if events else 0
 
 
+def bounded(usage: Usage) -> Usage:
+    """Usage that can be counted, whatever a server told."""
+    if usage.total_tokens <= MOST_TOKENS and usage.prompt_tokens + usage.completion_tokens <= MOST_TOKENS:
+        return usage
+    prompt, completion = min(usage.prompt_tokens, MOST_TOKENS), min(usage.completion_tokens, MOST_TOKENS)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cached_tokens=min(usage.cached_tokens, prompt),
+    )
+
+
 def estimated_tokens(size_bytes: int) -> int:
     """About how many tokens a text has: rather too many than too few."""
     return -(-size_bytes // BYTES_PER_TOKEN)
@@ -130,16 +147,18 @@ def _told_by_choices(part: bytes) -> list[Usage]:
 
 
 def _told_in(text: str) -> Usage | None:
-    found = _last_object('"usage"', _USAGE, text)
-    if found is not None:
-        details = _object(found.get("prompt_tokens_details"))
-        return _usage(found, ("prompt_tokens", "completion_tokens"), cached=details.get("cached_tokens"))
+    """What a part of a reply says; nothing where it says that nothing was used, as servers do that do not count."""
+    found = _last_object('"usage"', _USAGE, text) or {}
+    details = _object(found.get("prompt_tokens_details"))
+    told = _usage(found, ("prompt_tokens", "completion_tokens"), cached=details.get("cached_tokens"))
+    if told.total_tokens:
+        return told
     found = _last_object('"timings"', _TIMINGS, text)
     if found is not None:
         cached = _count(found.get("cache_n"))
         timed = {"prompt_n": _count(found.get("prompt_n")) + cached, "predicted_n": found.get("predicted_n")}
-        return _usage(timed, ("prompt_n", "predicted_n"), cached=cached)
-    return None
+        told = _usage(timed, ("prompt_n", "predicted_n"), cached=cached)
+    return told if told.total_tokens else None
 
 
 def _last_object(name: str, mark: re.Pattern[str], text: str) -> dict[str, Any] | None:
@@ -150,7 +169,7 @@ def _last_object(name: str, mark: re.Pattern[str], text: str) -> dict[str, Any] 
         if match is not None:
             try:
                 return _object(_read_value(text, match.end())[0])
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # cut off, or numbers and nesting beyond what can be read
                 pass
         place = text.rfind(name, 0, place)
     return None
@@ -171,4 +190,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) else 0
+    """A number of tokens as a server tells it; never more than can be counted, and 0 for what is no number, as NaN."""
+    return int(min(max(0, value), MOST_TOKENS)) if isinstance(value, int | float) else 0

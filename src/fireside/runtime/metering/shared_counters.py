@@ -18,7 +18,7 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
     def __init__(self, *, shared: UsageCounters, own: UsageCounters, clock: Clock) -> None:
         super().__init__(shared=shared, own=own, clock=clock, away=UsageCountersError, event="usage_counters_away")
         self._owed: dict[str, int] = {}
-        self._payment = ""
+        self._payment: tuple[str, dict[str, int]] | None = None
         self._to_forget: set[str] = set()
 
     async def reserve(self, reservation: str, claims: Sequence[Claim], *, lease_s: float) -> Reserved:
@@ -27,10 +27,14 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
 
     async def settle(self, reservation: str, settlements: Sequence[Settlement]) -> None:
         """Give back what is still held and count what was used."""
-        await self._ask(lambda counters: counters.settle(reservation, settlements))
-        if self._detail:
-            for item in settlements:
-                self._owed[item.key] = self._owed.get(item.key, 0) + item.used
+
+        async def settle(counters: UsageCounters) -> None:
+            await counters.settle(reservation, settlements)
+            if counters is self._own:
+                for item in settlements:
+                    self._owed[item.key] = self._owed.get(item.key, 0) + item.used
+
+        await self._ask(settle)
 
     async def seed(self, key: str, used: int, *, ttl_s: float, groups: Sequence[str] = ()) -> None:
         """Make a counter known, or let it count no less."""
@@ -38,9 +42,13 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
 
     async def forget(self, group: str) -> None:
         """Make every counter of a group unknown; shared ones that are away, when they are back."""
-        await self._ask(lambda counters: counters.forget(group))
-        if self._detail:
-            self._to_forget.add(group)
+
+        async def forget(counters: UsageCounters) -> None:
+            await counters.forget(group)
+            if counters is self._own:
+                self._to_forget.add(group)
+
+        await self._ask(forget)
 
     async def look(self, keys: Sequence[str]) -> list[Level | None]:
         """The counters as they are."""
@@ -50,15 +58,19 @@ class SharedOrOwnCounters(SharedOrOwn[UsageCounters]):
         await self.look(["health"])
 
     async def _return(self) -> None:
-        """Pay what is owed; a payment whose answer is lost is made again under its name. Own counters begin anew."""
-        for group in list(self._to_forget):
-            await self._shared.forget(group)
-            self._to_forget.discard(group)
-        self._payment = self._payment or new_id().hex
-        owed = dict(self._owed)
-        await self._shared.settle(self._payment, [Settlement(key, 0, used) for key, used in owed.items() if used])
-        for key, used in owed.items():
-            self._owed[key] -= used
-        self._owed = {key: used for key, used in self._owed.items() if used}
-        self._payment = self._detail = ""
+        """Pay what is owed, also what comes to be owed meanwhile. Own counters begin anew."""
+        await self._shared.look(["health"])
+        while self._to_forget or self._payment or self._owed:
+            for group in list(self._to_forget):
+                await self._shared.forget(group)
+                self._to_forget.discard(group)
+            await self._pay()
         await self._own.aclose()
+
+    async def _pay(self) -> None:
+        """Pay once; a payment whose answer is lost is made again as it was, under its name."""
+        if self._payment is None:
+            self._payment, self._owed = (new_id().hex, self._owed), {}
+        name, owed = self._payment
+        await self._shared.settle(name, [Settlement(key, 0, used) for key, used in owed.items() if used])
+        self._payment = None

@@ -24,4 +24,3 @@ class SharedOrOwnWindows(SharedOrOwn[RateWindows]):
 
     async def _return(self) -> None:
         await self._shared.look("health", limit=1, window_s=1)
-        self._detail = ""

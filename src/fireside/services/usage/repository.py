@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, case, delete, exists, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from fireside.contracts.usage import ERASED, OPTED_OUT, LimitUnit, UsageRow, UsageSum
@@ -14,6 +15,8 @@ from fireside.runtime.durable import hold_lock
 from fireside.services.usage.tables import batches, erased_users, hours, opted_out
 
 _REMEMBERED = timedelta(days=1)
+_DATA_EXCEPTION = "22"
+"""The class of PostgreSQL's errors about values."""
 _ERASING = "usage_erased_users"
 """The lock of those who erase; whoever adds holds it shared."""
 _PLACE = ("hour", "user_id", "api_key_id", "model", "roles")
@@ -42,6 +45,11 @@ async def add(session: AsyncSession, rows: Sequence[UsageRow]) -> None:
     ordered = sorted(named, key=lambda row: tuple(str(getattr(row, name)) for name in _PLACE))
     if ordered:
         await session.execute(_adding(_dialect(session)), [row.model_dump() for row in ordered])
+
+
+def is_about_values(error: DBAPIError) -> bool:
+    """Whether a change was refused for what it says: a number that is too large, a text that is too long."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_DATA_EXCEPTION)
 
 
 async def erase_user(session: AsyncSession, user_id: str) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
 
 from fireside.contracts import usage
 from fireside.contracts.auth_facts import UserDeleted
@@ -46,10 +47,19 @@ class UsageService(DurableService):
 
     @action(usage.RECORD)
     async def record(self, context: Context, request: usage.RecordUsage) -> Nothing:
-        """Add what was used; a batch that was added before is passed over."""
-        async with self.database.transaction(context) as unit:
-            if await repository.is_new_batch(unit.session, request.batch, now=self._clock.now()):
-                await repository.add(unit.session, request.rows)
+        """Add what was used; a batch that was added before is passed over.
+
+        Raises:
+            InvalidInputError: A row has what the database does not take; nothing was added.
+        """
+        try:
+            async with self.database.transaction(context) as unit:
+                if await repository.is_new_batch(unit.session, request.batch, now=self._clock.now()):
+                    await repository.add(unit.session, request.rows)
+        except DBAPIError as error:
+            if not repository.is_about_values(error):
+                raise
+            raise InvalidInputError(f"a row has what the database does not take: {error.orig}") from error
         return Nothing()
 
     @action(usage.SUMS)

@@ -92,6 +92,16 @@ class UsageCountersConformance:
         await counters.settle("1", [Settlement("a", held=5, used=4)])
         assert await counters.look(["a"]) == [Level(4, 5)]
 
+    async def test_what_nobody_settles_is_free_again_however_long_nobody_looked(
+        self, counters: UsageCounters, wait: Wait
+    ) -> None:
+        await counters.seed("a", 0, ttl_s=HOUR_S)
+        await counters.reserve("1", [Claim("a", 5, 5)], lease_s=0.1)
+        await wait(0.5)
+
+        assert await counters.look(["a"]) == [Level(0, 0)]
+        assert await counters.reserve("2", [Claim("a", 5, 5)], lease_s=60) == Reserved()
+
     async def test_a_counter_is_forgotten_after_its_time(self, counters: UsageCounters, wait: Wait) -> None:
         await counters.seed("a", 5, ttl_s=0.2)
         await wait(0.3)
