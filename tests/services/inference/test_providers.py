@@ -10,7 +10,7 @@ from fireside.contracts.base import Nothing
 from fireside.contracts.explore import Shelf
 from fireside.contracts.inference import CHAT, MODELS, PROFILE, Chat, ChatDelta, ProfileQuery
 from fireside.contracts.providers import NODE, TRY, ProviderTrial, ServedProvider
-from fireside.core.errors import UnavailableError, UpstreamError
+from fireside.core.errors import FiresideError, UnavailableError, UpstreamError
 from fireside.core.identity import service_identity
 from fireside.services.inference.errors import ProviderRestingError
 from fireside.services.inference.settings import InferenceSettings
@@ -147,6 +147,23 @@ async def test_a_breaker_that_opened_asks_nobody_until_one_probe_has_found_the_p
         assert await probe == "well"
         assert await house.text() == "well"
         assert house.sample("fireside_provider_breaker_state", provider="one") == 0
+
+
+@pytest.mark.requirement("P16")
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_a_provider_that_fails_or_rests_does_not_silence_the_models_of_others(
+    one: Upstream, two: Upstream, status: int
+) -> None:
+    one.handler = refusing(status, **{"retry-after": "60"})
+    async with provider_house(provider("one", one.base_url), provider("two", two.base_url, models=["small"])) as house:
+        for _ in range(6):
+            with pytest.raises(FiresideError):
+                await house.forward()
+            with pytest.raises(FiresideError):
+                await house.text(model="big")
+
+        assert (await house.forward(model="small"))[0] == 200
+        assert await house.text(model="small") == "second"
 
 
 @pytest.mark.requirement("P16")
