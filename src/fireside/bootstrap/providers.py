@@ -22,6 +22,7 @@ from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.guarded_server import GuardedServer
 from fireside.services.inference.model import ServedModel
 from fireside.services.inference.provider_line import ProviderLine
+from fireside.services.inference.provider_record import ProviderRecord
 from fireside.services.inference.provider_shelf import Connected, ProviderShelf
 from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
 
@@ -64,14 +65,18 @@ class Connector:
         key = ""
         if provider.sealed_key:
             key = self.box.open(provider.sealed_key, place=key_place(provider.name)).decode()
-        line = self._line(provider.name, provider, secrets=(key,))
-        servers = tuple(_server(provider.kind, str(url), key) for url in provider.urls)
+        record = self._record(provider.name, provider, secrets=(key,))
+        urls = [str(url) for url in provider.urls]
+        lines = tuple(ProviderLine(record, url.rstrip("/") if len(urls) > 1 else "") for url in urls)
+        servers = tuple(_server(provider.kind, url, key) for url in urls)
         models = tuple(
             self._model(name, server, queue, line, provider)
-            for server, queue in [(server, self._queue(provider.parallel)) for server in servers]
+            for server, queue, line in [
+                (server, self._queue(provider.parallel), line) for server, line in zip(servers, lines, strict=True)
+            ]
             for name in provider.models
         )
-        return Connected(line, servers, models)
+        return Connected(lines, servers, models)
 
     def connect_fixed(self) -> tuple[ProviderShelf, list[ServedModel]]:
         """Connect the providers of the settings."""
@@ -79,11 +84,11 @@ class Connector:
         shown: list[ProviderView] = []
         for server in self.settings.servers:
             name = _free_name(server.name or server.models[0], fixed)
-            line = self._line(name, _limits(server), secrets=(server.api_key.get_secret_value(),))
+            line = ProviderLine(self._record(name, _limits(server), secrets=(server.api_key.get_secret_value(),)))
             connection = _SERVERS.get(server.api, OpenAICompatibleServer)(self._locate(server))
             queue = self._queue(server.parallel)
             models = tuple(self._model(model, connection, queue, line, server) for model in server.models)
-            fixed[name] = Connected(line, (connection,), models)
+            fixed[name] = Connected((line,), (connection,), models)
             shown.append(_shown(name, server))
         served = [model for connected in fixed.values() for model in connected.models]
         return ProviderShelf(fixed, shown, self.connect, node_id=self.node_id), served
@@ -99,8 +104,8 @@ class Connector:
 
         return locate
 
-    def _line(self, name: str, limits: ProviderLimits, *, secrets: Sequence[str]) -> ProviderLine:
-        return ProviderLine(name, limits=limits, clock=self.clock, metrics=self.metrics, secrets=secrets)
+    def _record(self, name: str, limits: ProviderLimits, *, secrets: Sequence[str]) -> ProviderRecord:
+        return ProviderRecord(name, limits=limits, clock=self.clock, metrics=self.metrics, secrets=secrets)
 
     def _queue(self, places: int | None) -> FairQueue:
         return FairQueue(places=places, most_waiting=self.settings.max_waiting, clock=self.clock)

@@ -95,6 +95,35 @@ async def test_equals_share_the_requests_and_stand_in_for_each_other(one: Upstre
         assert len(two.bodies) == 5
 
 
+@pytest.mark.requirement("P16")
+async def test_of_two_addresses_the_one_that_is_gone_takes_nothing_from_the_other(two: Upstream) -> None:
+    gate = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return await answering("second")(request)
+
+    two.handler = slow
+    async with provider_house(provider("one", NOWHERE, two.base_url), chain=["big"]) as house:
+        asked = [asyncio.create_task(house.forward()) for _ in range(5)]
+        told = asyncio.create_task(house.text())
+        await seen(lambda: len(two.bodies) == 6)
+        health = await house.health("one")
+        assert (health.state, health.left_alone, health.wait_s) == ("open", (NOWHERE,), None)
+        assert health.last_error.startswith(f"{NOWHERE}: ")
+        assert house.sample("fireside_provider_breaker_state", provider="one") == 2
+        gate.set()
+        assert {status for status, _ in await asyncio.gather(*asked)} == {200}
+        assert await told == "second"
+
+
+async def test_the_limit_of_one_address_is_not_that_of_the_other(one: Upstream, two: Upstream) -> None:
+    one.handler = refusing(429, **{"retry-after": "60"})
+    async with provider_house(provider("one", one.base_url, two.base_url)) as house:
+        assert [(await house.forward())[0] for _ in range(3)] == [200, 200, 200]
+        assert (len(one.bodies), list((await house.health("one")).resting)) == (1, ["big"])
+
+
 async def test_the_least_busy_of_equals_is_asked(one: Upstream, two: Upstream) -> None:
     gate = asyncio.Event()
 
