@@ -57,7 +57,7 @@ class ModelServer(ABC):
             read_timeout_s: Longest silence of the server.
             connections: Most connections used at once.
         """
-        self._locate = locate
+        self._locate, self.read_timeout_s = locate, read_timeout_s
         self._connections = Connections(
             most=connections, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
