@@ -88,6 +88,12 @@ async def test_half_an_answer_is_an_error_and_not_an_answer(
     assert words in error.message
 
 
+async def test_an_error_of_null_in_a_chunk_is_none(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    upstream.events = [b'data: {"error":null,"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n']
+
+    assert await anext(server.chat(PROMPT)) == TextDelta("x")
+
+
 @pytest.mark.parametrize("hang_ups", [1, 2])
 async def test_a_server_that_hung_up_before_it_answered_is_asked_once_more(
     upstream: Upstream, server: OpenAICompatibleServer, hang_ups: int
