@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from fireside.adapters.language_model.connections import Connections, Target, target_of
+from fireside.adapters.language_model.connections import Connections, StaleConnectionError, Target, target_of
 from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
 from fireside.core.openai_wire import ChunkCutter, first_choice, json_object, refusal
@@ -111,19 +111,25 @@ class ModelServer(ABC):
         self._connections.give_back(response)
 
     async def send(self, method: str, path: str, body: bytes | None) -> Wire:
-        """Send a request, once more when the server hung up before it said a word. The reply is to be given back.
+        """Send a request, once more when it may not have been heard. The reply is to be given back.
 
         Either a kept connection was closed meanwhile (llama.cpp closes it after every stream, without saying so), or
-        an engine crashed and is found again at another address.
+        an engine crashed and is found again at another address. A server that was there, and hung up over a request on
+        a new connection, may have worked on it, and is not asked for the same again.
 
         Raises:
             UnavailableError: The server cannot be reached.
         """
         try:
+            asked = await self._target(method, path)
             try:
-                return await self._connections.ask(await self._target(method, path), body)
-            except (HungUpError, ConnectionResetError, BrokenPipeError):
+                return await self._connections.ask(asked, body)
+            except StaleConnectionError:
                 return await self._connections.ask(await self._target(method, path), body, fresh=True)
+            except (HungUpError, ConnectionResetError, BrokenPipeError):
+                if (moved := await self._target(method, path)).origin == asked.origin:
+                    raise
+                return await self._connections.ask(moved, body, fresh=True)
         except OSError as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
 
