@@ -258,6 +258,28 @@ async def test_a_refusal_keeps_its_meaning(
         assert caught.value.details["retry_after_s"] == 7
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"), [(413, InvalidInputError), (429, TooManyRequestsError), (502, UpstreamError)]
+)
+async def test_a_refusal_in_a_page_of_a_proxy_keeps_its_status(
+    upstream: Upstream, server: AnthropicServer, status: int, expected: type[FiresideError]
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        page = "<html>not now</html>"
+        return web.Response(text=page, content_type="text/html", status=status, headers={"retry-after": "7"})
+
+    upstream.handler = refuse
+
+    with pytest.raises(FiresideError) as caught:
+        await anext(server.chat(PROMPT))
+    async with server.forward("/v1/chat/completions", b'{"messages": []}') as reply:
+        content = b"".join([data async for data in reply.chunks])
+
+    assert type(caught.value) is expected
+    assert (reply.status, reply.retry_after, reply.media_type) == (status, "7", "text/html; charset=utf-8")
+    assert content == b"<html>not now</html>"
+
+
 async def test_a_prompt_that_is_too_long_is_told_apart(upstream: Upstream, server: AnthropicServer) -> None:
     async def refuse(request: web.Request) -> web.StreamResponse:
         error = {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}
@@ -294,6 +316,28 @@ async def test_what_anthropic_does_not_offer_is_refused_and_not_left_out(
 ) -> None:
     with pytest.raises(InvalidInputError):
         await completed(server, **body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": "hello"},
+        {"messages": ["hi"]},
+        {"messages": [{"role": "user", "content": ["hello"]}]},
+        {"messages": [{"role": "system", "content": ["hello"]}]},
+        {"messages": [{"role": "user", "content": 7}]},
+        {"messages": [], "temperature": "hot"},
+        {"messages": [], "tools": 7},
+    ],
+)
+async def test_a_request_of_another_shape_is_the_callers_mistake(
+    upstream: Upstream, server: AnthropicServer, body: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInputError, match="no chat completion"):
+        async with server.forward("/v1/chat/completions", orjson.dumps(body)):
+            pass
+
+    assert not upstream.bodies
 
 
 async def test_other_requests_than_chats_are_refused(server: AnthropicServer) -> None:

@@ -104,27 +104,48 @@ async def test_half_an_answer_is_an_error_and_not_an_answer(
     assert words in error.message
 
 
+async def test_an_error_of_null_in_a_chunk_is_none(upstream: Upstream, server: OpenAICompatibleServer) -> None:
+    upstream.events = [b'data: {"error":null,"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n']
+
+    assert await anext(server.chat(PROMPT)) == TextDelta("x")
+
+
 @pytest.mark.parametrize("hang_ups", [1, 2])
-async def test_a_server_that_hung_up_before_it_answered_is_asked_once_more(
+async def test_a_server_that_closed_a_kept_connection_is_asked_once_more(
     upstream: Upstream, server: OpenAICompatibleServer, hang_ups: int
 ) -> None:
     async def hang_up(request: web.Request) -> web.StreamResponse:
-        if len(upstream.bodies) <= hang_ups:
+        if 1 < len(upstream.bodies) <= 1 + hang_ups:
             assert request.transport is not None
             request.transport.close()
         return await upstream.answer(request)
 
     upstream.handler = hang_up
     upstream.events = [b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n']
+    assert len([item async for item in server.chat(PROMPT)]) == 2  # its connection is kept
 
     if hang_ups == 1:
         assert await anext(server.chat(PROMPT)) == TextDelta("x")
     else:
         assert isinstance(await failure_of(server), UnavailableError)
-    assert len(upstream.bodies) == 2
+    assert len(upstream.bodies) == 3
 
 
-async def test_a_server_that_hung_up_while_the_request_was_sent_is_asked_once_more() -> None:
+async def test_a_server_that_hung_up_over_a_request_on_a_new_connection_is_not_asked_twice(
+    upstream: Upstream, server: OpenAICompatibleServer
+) -> None:
+    async def hang_up(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    upstream.handler = hang_up
+
+    assert isinstance(await failure_of(server), UnavailableError)
+    assert len(upstream.bodies) == 1
+
+
+async def test_an_engine_that_crashed_is_asked_once_more_at_its_new_address() -> None:
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -138,11 +159,14 @@ async def test_a_server_that_hung_up_while_the_request_was_sent_is_asked_once_mo
         writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n" + answer)
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
-        port = listener.sockets[0].getsockname()[1]
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as before,
+        await asyncio.start_server(serve, "127.0.0.1", 0) as after,
+    ):
 
         async def locate() -> Endpoint:
-            return Endpoint(f"http://127.0.0.1:{port}")
+            listener = after if asked else before
+            return Endpoint(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
 
         server = OpenAICompatibleServer(locate)
         long = replace(PROMPT, messages=(PromptMessage("user", "x" * 900_000),))

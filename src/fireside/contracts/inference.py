@@ -22,6 +22,8 @@ ModelState = Literal["ready", "loading", "failed", "remote", "installed"]
 ModelKind = Literal["chat", "embedding", "rerank"]
 """What a model is made for: to answer, to turn texts into vectors, to rank texts by a question."""
 
+LONGEST_ANSWER_S = 86_400.0
+"""As long as the settings of a provider may let it take; who is waited for longer ends there, and not on the way."""
 URLS_SETTING = "FIRESIDE_INFERENCE_URLS"
 """The live setting that holds the present addresses of model servers that have moved."""
 _URL_TOPIC = "inference.url.changed"
@@ -228,7 +230,7 @@ class MoveInferenceUrl(Signal):
 
 
 CHAT = StreamAction[Chat, ChatQueued | ChatDelta | ChatEnd](
-    "inference.chat", Chat, ChatQueued | ChatDelta | ChatEnd, access="models:use", timeout_s=120.0
+    "inference.chat", Chat, ChatQueued | ChatDelta | ChatEnd, access="models:use", timeout_s=LONGEST_ANSWER_S
 )
 """Where it stands in line, while it waits; deltas; then exactly one end.
 
@@ -236,7 +238,7 @@ Raises `UnavailableError` when no model of the chain can answer.
 """
 
 FORWARD = StreamAction[Forward, ForwardHead | ForwardChunk](
-    "inference.forward", Forward, ForwardHead | ForwardChunk, access="models:use", timeout_s=300.0
+    "inference.forward", Forward, ForwardHead | ForwardChunk, access="models:use", timeout_s=LONGEST_ANSWER_S
 )
 PROFILE = Action("inference.profile", ProfileQuery, ModelProfile, access="models:use", idempotent=True)
 MODELS = Action("inference.models", Nothing, Models, access="models:use", idempotent=True)

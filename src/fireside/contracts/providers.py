@@ -93,15 +93,17 @@ class ProviderRef(Contract):
 class ProviderHealth(Contract):
     """How a provider does, as one node has seen it since it knows the provider.
 
-    `wait_s`: for how long it is not asked. `resting`: models that
-    are left alone because of its rate limit, with the seconds left. `first_word_ms` and `tokens_per_s` are averages in
-    which later answers count more.
+    `state`: of several addresses the worst. `wait_s`: for how long it is not asked, at any address. `left_alone`: of
+    several addresses those that are not asked now. `resting`: models that are left alone because of its rate limit,
+    with the seconds left, at some address. `first_word_ms` and `tokens_per_s` are averages in which later answers count
+    more.
     """
 
     name: str
     node_id: str
     state: ProviderState
     wait_s: float | None = None
+    left_alone: tuple[str, ...] = ()
     resting: dict[str, float] = Field(default_factory=dict)
     running: int = 0
     answers: int = 0

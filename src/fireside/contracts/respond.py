@@ -5,6 +5,7 @@ from pydantic import Field
 from fireside.contracts.act import Evidence
 from fireside.contracts.answer import AnswerEvent, Turn
 from fireside.contracts.base import SIGNED_IN, Contract, StreamAction
+from fireside.contracts.inference import LONGEST_ANSWER_S
 from fireside.contracts.think import Analysis
 
 
@@ -21,6 +22,6 @@ class GenerateAnswer(Contract):
 
 
 GENERATE: StreamAction[GenerateAnswer, AnswerEvent] = StreamAction(
-    "respond.generate", GenerateAnswer, AnswerEvent, access=SIGNED_IN, timeout_s=120.0
+    "respond.generate", GenerateAnswer, AnswerEvent, access=SIGNED_IN, timeout_s=LONGEST_ANSWER_S
 )
 """Emits step (stages respond and check), sources, token, quality and one final, in that order; never done."""

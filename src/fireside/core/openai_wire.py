@@ -119,7 +119,7 @@ def _chunk(data: bytes) -> dict[str, Any]:
         chunk = json_object(orjson.loads(data))
     except orjson.JSONDecodeError as error:
         raise UpstreamError("the model's server sent something that is not JSON") from error
-    if "error" in chunk:
+    if chunk.get("error"):
         raise UpstreamError(_error_text(chunk))
     return chunk
 

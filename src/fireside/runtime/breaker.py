@@ -7,8 +7,9 @@ over; here one call probes and the others are refused until it has answered.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
@@ -22,6 +23,14 @@ class BreakerState(IntEnum):
     CLOSED = 0
     HALF_OPEN = 1
     OPEN = 2
+
+
+class StateGauge(Protocol):
+    """Shows the state of a breaker; a gauge of Prometheus does."""
+
+    def set(self, value: float) -> None:
+        """The state is this one from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class Breaker:
     """Counts failures in a row, and refuses calls while there were too many."""
 
     def __init__(
-        self, *, policy: BreakerPolicy, clock: Clock, gauge: Gauge, refused: Counter, refusal: Refusal
+        self, *, policy: BreakerPolicy, clock: Clock, gauge: StateGauge, refused: Counter, refusal: Refusal
     ) -> None:
         """Begin closed.
 

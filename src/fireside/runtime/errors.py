@@ -1,6 +1,11 @@
 """Errors of the machinery itself: what keeps a call from reaching its action, or an answer from coming back."""
 
+from types import TracebackType
+
 from fireside.core.errors import FiresideError, UnavailableError
+
+FAILED_PART = "failed_part"
+"""The detail that names the part behind an action that failed; for the nodes of the mesh, and not for clients."""
 
 
 class RefusedError(UnavailableError):
@@ -54,3 +59,31 @@ def was_refused(error: FiresideError, action: str) -> bool:
     An error of the same kind from a call that the action made itself does not count: the action had begun.
     """
     return isinstance(error, RefusedError) and error.details.get("action") == action
+
+
+class PartOf:
+    """A block in which a part behind an action is used, such as one of several servers.
+
+    What fails in it is marked with the part, and then does not speak against the action, which other parts can serve.
+    """
+
+    __slots__ = ("_part",)
+
+    def __init__(self, part: str) -> None:
+        """Name the part."""
+        self._part = part
+
+    def __enter__(self) -> None:
+        """Use it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Mark the error; those of the caller's making stay as they are."""
+        if isinstance(error, FiresideError) and error.status >= 500:
+            error.details.setdefault(FAILED_PART, self._part)
+
+
+def failed_part(error: FiresideError) -> str | None:
+    """The part behind an action that failed, also on another node; None when it was the action itself."""
+    return error.details.get(FAILED_PART)

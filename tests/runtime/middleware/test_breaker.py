@@ -1,11 +1,12 @@
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from fireside.core.errors import DeadlineExceededError, NotFoundError, UnavailableError
+from fireside.core.errors import DeadlineExceededError, NotFoundError, UnavailableError, error_from_dict
 from fireside.runtime.breaker import BreakerPolicy
-from fireside.runtime.errors import CircuitOpenError, OverloadedError
+from fireside.runtime.errors import CircuitOpenError, OverloadedError, PartOf, failed_part
 from fireside.runtime.metrics import Metrics
 from fireside.runtime.middleware.base import Place
 from fireside.runtime.middleware.breaker import BreakerMiddleware
@@ -89,15 +90,26 @@ async def test_a_success_begins_the_count_anew() -> None:
         NotFoundError("no such note"),
         OverloadedError("busy", action="tests.ask"),
         UnavailableError("of another", action="tests.other"),
+        UnavailableError("one model of many", failed_part="model big"),
         ValueError("a bug"),
     ],
-    ids=["the caller's fault", "merely busy", "a nested call", "a bug"],
+    ids=["the caller's fault", "merely busy", "a nested call", "a part of it", "a bug"],
 )
 async def test_what_does_not_speak_against_the_action_does_not_count(error: Exception) -> None:
     guarded = Guarded()
     await guarded.fail(9, error)
 
     assert guarded.state == CLOSED
+
+
+def test_a_part_is_blamed_for_what_fails_in_it_and_not_for_what_its_caller_did_wrong() -> None:
+    failed, refused = UnavailableError("gone"), NotFoundError("no such note")
+    for error in (failed, refused):
+        with suppress(UnavailableError, NotFoundError), PartOf("model"):
+            raise error
+
+    assert failed_part(error_from_dict(failed.to_dict())) == "model"
+    assert failed_part(refused) is None
 
 
 @pytest.mark.requirement("P16")

@@ -138,7 +138,7 @@ async def test_when_respond_fails_before_its_first_word_the_passages_are_shown(a
 
 async def test_when_respond_fails_without_passages_the_answer_is_an_error_and_done(app: Chat) -> None:
     app.act.error = UnavailableError()
-    app.respond.script = Script(words=(), error=UnavailableError("no model"))
+    app.respond.script = Script(words=(), error=UnavailableError("no model", failed_part="model big"))
 
     conversation = await app.conversation()
     heard = await app.ask(conversation)
@@ -146,6 +146,7 @@ async def test_when_respond_fails_without_passages_the_answer_is_an_error_and_do
     assert heard.types[-2:] == ["error", "done"]
     failed = heard.of(Failed)
     assert (failed.code, failed.status, failed.detail) == ("unavailable", 503, "no model")
+    assert "failed_part" not in failed.details
     assert failed.request_id == app.me.request_id
     _, answer = await app.messages(conversation)
     assert (answer.state, answer.error) == ("failed", failed)

@@ -191,6 +191,23 @@ async def test_several_models_embed_side_by_side_each_under_its_name_and_version
     assert second.closed
 
 
+@pytest.mark.requirement("I12")
+async def test_a_model_that_fails_again_and_again_does_not_silence_the_others(
+    clock: HandClock, metrics: Metrics
+) -> None:
+    bad, good = CountingEmbedder("bad"), CountingEmbedder("good")
+    bad.failure = EmbedderUnavailableError("its server is away")
+    settings = EmbeddingsSettings(warm_up=False)
+    service = EmbeddingsService(embedders=[good, bad], settings=settings, clock=clock, metrics=metrics)
+    async with local_node(service) as node:
+        context = node.context(identity=service_identity("documents"))
+        for _ in range(6):
+            with pytest.raises(EmbedderUnavailableError):
+                await context.call(EMBED, EmbedTexts(texts=("a",), model="bad"))
+
+        assert await embed(context, "a") == [1.0]
+
+
 async def test_vectors_of_another_length_than_the_model_says_are_refused(
     context: Context, embedder: CountingEmbedder
 ) -> None:

@@ -3,14 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from aiohttp import web
+from annotated_types import Le
 
-from fireside.contracts.inference import CHAT, Chat, ChatDelta
+from fireside.adapters.language_model.model_server import ModelServer
+from fireside.bootstrap.providers import Connector
+from fireside.contracts.chat import ASK, COMPLETE, EVENTS
+from fireside.contracts.inference import CHAT, FORWARD, Chat, ChatDelta
+from fireside.contracts.respond import GENERATE
 from fireside.core.errors import FiresideError, InvalidInputError, TooManyRequestsError
+from fireside.runtime.metrics import Metrics
 from fireside.services.inference.errors import ModelTooSlowError
+from fireside.services.inference.settings import InferenceSettings, ModelServerSettings
 from tests.adapters.upstream import Upstream, running_upstream
+from tests.boxes import BOX
 from tests.services.inference.faults import (
     AFTER_THE_FIRST_WORD,
     ANSWER_S,
@@ -21,6 +30,7 @@ from tests.services.inference.faults import (
 )
 from tests.services.inference.parts import HELLO
 from tests.services.inference.provider_house import (
+    AheadClock,
     ProviderHouse,
     answering,
     provider,
@@ -127,6 +137,23 @@ async def test_an_answer_in_one_piece_has_the_time_of_a_whole_answer_and_not_tha
     assert (await pair.house.forward(stream=False))[0] == 200
     with pytest.raises(ModelTooSlowError, match="first word"):
         await pair.house.forward(stream=True)
+
+
+@pytest.mark.parametrize("limits", [{"answer_s": 900.0}, {"first_word_s": 900.0}, {}])
+def test_a_server_may_be_silent_as_long_as_its_answer_may_take(limits: dict[str, Any]) -> None:
+    connector = Connector(settings=InferenceSettings(), box=BOX, clock=AheadClock(), metrics=Metrics())
+
+    for kind in ("compatible", "anthropic", "llama-server"):
+        offered = provider("one", "http://127.0.0.1:9", kind=kind, **limits)
+        (server,) = connector.connect(offered).servers
+        assert isinstance(server, ModelServer)
+        assert server.read_timeout_s > max(offered.answer_s, offered.first_word_s)
+
+
+def test_no_action_on_the_way_is_waited_for_less_long_than_an_answer_may_take() -> None:
+    (longest,) = (fact.le for fact in ModelServerSettings.model_fields["answer_s"].metadata if isinstance(fact, Le))
+
+    assert {each.timeout_s for each in (CHAT, FORWARD, GENERATE, ASK, EVENTS, COMPLETE)} == {longest}
 
 
 @pytest.mark.parametrize(("header", "wait_s"), [({"retry-after": "7"}, 7), ({"retry-after": "0.2"}, 1), ({}, 1)])

@@ -10,7 +10,7 @@ from fireside.contracts.base import Nothing
 from fireside.contracts.explore import Shelf
 from fireside.contracts.inference import CHAT, MODELS, PROFILE, Chat, ChatDelta, ProfileQuery
 from fireside.contracts.providers import NODE, TRY, ProviderTrial, ServedProvider
-from fireside.core.errors import UnavailableError, UpstreamError
+from fireside.core.errors import FiresideError, UnavailableError, UpstreamError
 from fireside.core.identity import service_identity
 from fireside.services.inference.errors import ProviderRestingError
 from fireside.services.inference.settings import InferenceSettings
@@ -95,6 +95,35 @@ async def test_equals_share_the_requests_and_stand_in_for_each_other(one: Upstre
         assert len(two.bodies) == 5
 
 
+@pytest.mark.requirement("P16")
+async def test_of_two_addresses_the_one_that_is_gone_takes_nothing_from_the_other(two: Upstream) -> None:
+    gate = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return await answering("second")(request)
+
+    two.handler = slow
+    async with provider_house(provider("one", NOWHERE, two.base_url), chain=["big"]) as house:
+        asked = [asyncio.create_task(house.forward()) for _ in range(5)]
+        told = asyncio.create_task(house.text())
+        await seen(lambda: len(two.bodies) == 6)
+        health = await house.health("one")
+        assert (health.state, health.left_alone, health.wait_s) == ("open", (NOWHERE,), None)
+        assert health.last_error.startswith(f"{NOWHERE}: ")
+        assert house.sample("fireside_provider_breaker_state", provider="one") == 2
+        gate.set()
+        assert {status for status, _ in await asyncio.gather(*asked)} == {200}
+        assert await told == "second"
+
+
+async def test_the_limit_of_one_address_is_not_that_of_the_other(one: Upstream, two: Upstream) -> None:
+    one.handler = refusing(429, **{"retry-after": "60"})
+    async with provider_house(provider("one", one.base_url, two.base_url)) as house:
+        assert [(await house.forward())[0] for _ in range(3)] == [200, 200, 200]
+        assert (len(one.bodies), list((await house.health("one")).resting)) == (1, ["big"])
+
+
 async def test_the_least_busy_of_equals_is_asked(one: Upstream, two: Upstream) -> None:
     gate = asyncio.Event()
 
@@ -147,6 +176,23 @@ async def test_a_breaker_that_opened_asks_nobody_until_one_probe_has_found_the_p
         assert await probe == "well"
         assert await house.text() == "well"
         assert house.sample("fireside_provider_breaker_state", provider="one") == 0
+
+
+@pytest.mark.requirement("P16")
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_a_provider_that_fails_or_rests_does_not_silence_the_models_of_others(
+    one: Upstream, two: Upstream, status: int
+) -> None:
+    one.handler = refusing(status, **{"retry-after": "60"})
+    async with provider_house(provider("one", one.base_url), provider("two", two.base_url, models=["small"])) as house:
+        for _ in range(6):
+            with pytest.raises(FiresideError):
+                await house.forward()
+            with pytest.raises(FiresideError):
+                await house.text(model="big")
+
+        assert (await house.forward(model="small"))[0] == 200
+        assert await house.text(model="small") == "second"
 
 
 @pytest.mark.requirement("P16")

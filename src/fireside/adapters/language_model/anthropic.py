@@ -44,7 +44,7 @@ class AnthropicServer(ModelServer):
         if path != COMPLETIONS:
             raise InvalidInputError("this model answers chats alone")
         asked = _parsed(body, InvalidInputError("the body is not a JSON object"))
-        sent = orjson.dumps(messages_request(asked))
+        sent = _request(asked)
         async with Requested(self, "POST", "/v1/messages", sent, _unread) as response:
             if response.status == 200 and asked.get("stream"):
                 include_usage = bool(json_object(asked.get("stream_options")).get("include_usage"))
@@ -52,12 +52,24 @@ class AnthropicServer(ModelServer):
                 yield RawReply(status=200, media_type="text/event-stream", chunks=chunks)
                 return
             reply = as_reply(response)
-            status = 503 if reply.status == _OVERLOADED else reply.status
-            chunks = _translated(reply)
-            yield RawReply(status, "application/json", chunks, retry_after=reply.retry_after)
+            yield (
+                RawReply(200, "application/json", _translated(reply)) if reply.status == 200 else await _refused(reply)
+            )
 
     def _address(self, endpoint: Endpoint, path: str) -> tuple[str, dict[str, str]]:
         return endpoint.base_url + path, {"x-api-key": endpoint.api_key, "anthropic-version": _VERSION}
+
+
+def _request(asked: dict[str, Any]) -> bytes:
+    """The request in Anthropic's shape.
+
+    Raises:
+        InvalidInputError: It is no chat completion, or asks for what Anthropic does not offer.
+    """
+    try:
+        return orjson.dumps(messages_request(asked))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # it comes unread from the client
+        raise InvalidInputError(f"the request is no chat completion: {error}") from error
 
 
 def _unread(response: Wire) -> Wire:
@@ -66,7 +78,23 @@ def _unread(response: Wire) -> Wire:
 
 async def _translated(reply: RawReply) -> AsyncIterator[bytes]:
     body = _parsed(await whole(reply.chunks), UpstreamError("the model's server sent something that is not JSON"))
-    yield orjson.dumps(completion(body) if reply.status == 200 else error_body(body))
+    yield orjson.dumps(completion(body))
+
+
+async def _refused(reply: RawReply) -> RawReply:
+    """A refusal in OpenAI's shape; one that is no JSON comes from a proxy, and says what it says with its status."""
+    content, media_type = await whole(reply.chunks), reply.media_type
+    try:
+        content = orjson.dumps(error_body(json_object(orjson.loads(content))))
+        media_type = "application/json"
+    except orjson.JSONDecodeError:
+        pass
+    status = 503 if reply.status == _OVERLOADED else reply.status
+    return RawReply(status, media_type, _at_once(content), retry_after=reply.retry_after)
+
+
+async def _at_once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def _streamed(response: Wire, translator: StreamTranslator) -> AsyncIterator[bytes]:

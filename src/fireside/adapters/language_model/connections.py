@@ -14,15 +14,20 @@ from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVa
 from yarl import URL
 
 from fireside.adapters.language_model.guarded_resolver import GuardedResolver
-from fireside.adapters.language_model.wire import Origin, Wire
+from fireside.adapters.language_model.wire import HungUpError, Origin, Wire
 
 _NEXT_ADDRESS_S: Final = 0.25
 """After how long a second address of a server is tried beside the first (RFC 8305)."""
+_CLOSED: Final = (HungUpError, ConnectionResetError, BrokenPipeError)
 _LOOKS: Final = 4
 """How often connections are looked at in the time after which one is given up."""
 _ALWAYS: Final = {"accept": "*/*", "content-type": "application/json", "user-agent": "Fireside"}
 
 _AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+
+
+class StaleConnectionError(ConnectionError):
+    """A kept connection was closed before a byte of the reply had come."""
 
 
 class AddressError(OSError):
@@ -95,6 +100,7 @@ class Connections:
             fresh: Whether to open a connection for it, instead of using one that was kept.
 
         Raises:
+            StaleConnectionError: A kept connection turned out to be closed.
             OSError: There is no connection, it broke, or the server takes too long.
         """
         await self._places.acquire()
@@ -103,6 +109,11 @@ class Connections:
             wire = kept or await self._connect(target.origin)
             try:
                 await wire.ask(target.head_for(body), body or b"")
+            except _CLOSED as error:
+                wire.close()
+                if kept is not None:
+                    raise StaleConnectionError from error
+                raise
             except BaseException:
                 wire.close()
                 raise

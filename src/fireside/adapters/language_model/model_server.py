@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from fireside.adapters.language_model.connections import Connections, Target, target_of
+from fireside.adapters.language_model.connections import Connections, StaleConnectionError, Target, target_of
 from fireside.adapters.language_model.strict_servers import takes_temperature
 from fireside.adapters.language_model.wire import HungUpError, Wire
 from fireside.core.errors import UnavailableError, UpstreamError
@@ -58,7 +58,7 @@ class ModelServer(ABC):
             read_timeout_s: Longest silence of the server.
             connections: Most connections used at once.
         """
-        self._locate = locate
+        self._locate, self.read_timeout_s = locate, read_timeout_s
         self._connections = Connections(
             most=connections, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
@@ -112,24 +112,29 @@ class ModelServer(ABC):
         self._connections.give_back(response)
 
     async def send(self, method: str, path: str, body: bytes | None) -> Wire:
-        """Send a request, once more when the server hung up before it said a word. The reply is to be given back.
+        """Send a request, once more when it may not have been heard. The reply is to be given back.
 
         Either a kept connection was closed meanwhile (llama.cpp closes it after every stream, without saying so), or
-        an engine crashed and is found again at another address.
+        an engine crashed and is found again at another address. A server that was there, and hung up over a request on
+        a new connection, may have worked on it, and is not asked for the same again.
 
         Raises:
             UnavailableError: The server cannot be reached.
         """
         try:
+            asked = await self._target(method, path)
             try:
-                return await self._ask(method, path, body, fresh=False)
+                return await self._ask(asked, path, body)
+            except StaleConnectionError:
+                return await self._ask(await self._target(method, path), path, body, fresh=True)
             except (HungUpError, ConnectionResetError, BrokenPipeError):
-                return await self._ask(method, path, body, fresh=True)
+                if (moved := await self._target(method, path)).origin == asked.origin:
+                    raise
+                return await self._ask(moved, path, body, fresh=True)
         except OSError as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
 
-    async def _ask(self, method: str, path: str, body: bytes | None, *, fresh: bool) -> Wire:
-        target = await self._target(method, path)
+    async def _ask(self, target: Target, path: str, body: bytes | None, *, fresh: bool = False) -> Wire:
         sent = body if body is None else self._suited(target, path, body)
         return await self._connections.ask(target, sent, fresh=fresh)
 

@@ -15,9 +15,12 @@ from typing import Literal
 import aiohttp
 
 from fireside.core.errors import UnavailableError
+from fireside.core.tasks import end
 from fireside.ports.model_engine import EngineAddress, EngineState, EngineStatus
 
 _LOG_LINES = 20
+_ENDING_S = 10.0
+"""In this time a process has ended by itself, or was killed."""
 _PROGRAM = ("-m", "fireside.adapters.model_engine.llama_process")
 
 
@@ -102,12 +105,16 @@ class SupervisedLlama:
         return EngineAddress(base_url=self._base_url, api_key=self._api_key)
 
     async def stop(self) -> None:
-        """End the process."""
-        if self._supervision is not None:
-            self._supervision.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervision
-            self._supervision = None
+        """End the process, wholly also when whoever waits for it leaves meanwhile; that one is cancelled after it."""
+        ending = asyncio.create_task(self._stop())
+        try:
+            await asyncio.shield(ending)
+        finally:
+            await asyncio.wait({ending})
+
+    async def _stop(self) -> None:
+        await end(self._supervision, within_s=_ENDING_S)
+        self._supervision = None
         self._ready.clear()
         self._state = "stopped"
 

@@ -9,7 +9,7 @@ from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
 from fireside.runtime.breaker import Breaker, BreakerPolicy
 from fireside.runtime.context import Context
-from fireside.runtime.errors import CircuitOpenError, RefusedError
+from fireside.runtime.errors import CircuitOpenError, RefusedError, failed_part
 from fireside.runtime.metrics import Metrics
 from fireside.runtime.middleware.base import Handler, Middleware, Place, StreamHandler, Target
 
@@ -128,9 +128,10 @@ def _counts(error: FiresideError, target: Target) -> bool:
     """Whether the error speaks against the action on its node.
 
     Not when the caller was wrong, when the node was merely busy, or when a call that the action made failed: that
-    one's own breaker counts it. An error is marked with the action in which it first came up.
+    one's own breaker counts it. An error is marked with the action in which it first came up. Nor when one of several
+    parts behind the action failed, because the others can still answer.
     """
     if not error.retryable or error.status < 500 or isinstance(error, RefusedError):
         return False
     name = target.action.name
-    return error.details.setdefault("action", name) == name
+    return error.details.setdefault("action", name) == name and failed_part(error) is None

@@ -10,6 +10,7 @@ from fireside.contracts.answer import AnswerEvent, Done, Failed, Final, Mode, Us
 from fireside.contracts.conversation import AnswerFinished, MessageState
 from fireside.core.errors import FiresideError, UnavailableError
 from fireside.ports.conversation_records import MessageRecord
+from fireside.runtime.errors import FAILED_PART
 from fireside.services.chat.transcript import Transcript
 
 STOPPED = "The answer was stopped before its end."
@@ -58,7 +59,7 @@ def failure(error: FiresideError, *, request_id: str | None = None) -> Failed:
         status=error.status,
         detail=error.message,
         request_id=request_id,
-        details=error.details,
+        details={name: value for name, value in error.details.items() if name != FAILED_PART},
     )
 
 

@@ -11,6 +11,7 @@ from fireside.contracts.embeddings import EMBED, MODELS, EmbeddingModels, Embedd
 from fireside.core.clock import Clock
 from fireside.core.errors import FiresideError
 from fireside.ports.embedder import Embedder, EmbedderFailedError
+from fireside.runtime.errors import PartOf
 from fireside.runtime.health import Check
 from fireside.runtime.mesh import Context, Service, action
 from fireside.runtime.metering import Expected, Measures, Unmetered
@@ -133,9 +134,10 @@ class EmbeddingsService(Service):
     async def _compute(self, embedder: Embedder, keys: Sequence[bytes], texts: Sequence[str]) -> dict[bytes, bytes]:
         if not texts:
             return {}
-        vectors = await embedder.embed(texts)
-        if vectors.shape != (len(texts), embedder.facts.dimensions):
-            raise EmbedderFailedError(f"{embedder.facts.full_name} gave vectors of shape {vectors.shape}")
+        with PartOf(f"embedding model {embedder.facts.full_name}"):
+            vectors = await embedder.embed(texts)
+            if vectors.shape != (len(texts), embedder.facts.dimensions):
+                raise EmbedderFailedError(f"{embedder.facts.full_name} gave vectors of shape {vectors.shape}")
         if embedder is self._shelf.default:
             self._failure = ""
         rows = {key: vector.astype("<f4").tobytes() for key, vector in zip(keys, vectors, strict=True)}

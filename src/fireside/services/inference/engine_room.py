@@ -206,8 +206,10 @@ class EngineRoom:
     async def _unload(self, model: ServedModel) -> None:
         if self._loaded.pop(id(model), None) is not None and model.engine is not None:
             log.info("model_unloaded", model=model.name)
-            await model.engine.stop()
-            self.on_change()
+            try:
+                await model.engine.stop()
+            finally:
+                self.on_change()
 
 
 def _gigabytes(count: int) -> str:

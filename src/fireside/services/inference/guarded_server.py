@@ -37,7 +37,7 @@ class GuardedServer:
             ModelTooSlowError: Its first word, or the whole answer, took longer than it may.
             EmptyAnswerError: It ended without a word.
         """
-        clock, first_at = self._line.clock, None
+        clock, first_at = self._line.provider.clock, None
         with self._line.attempt(self._model) as attempt:
             begun = clock.monotonic()
             span = self._span()
@@ -48,10 +48,10 @@ class GuardedServer:
                         if isinstance(item, Completed):
                             raise EmptyAnswerError(f"{self._model} ended without a word: {item.finish_reason}")
                         first_at = clock.monotonic()
-                        self._line.note_first_word(first_at - begun)
+                        self._line.provider.note_first_word(first_at - begun)
                         attempt.answered()
                     if isinstance(item, Completed):
-                        self._line.note_speed(item.completion_tokens, clock.monotonic() - first_at)
+                        self._line.provider.note_speed(item.completion_tokens, clock.monotonic() - first_at)
                     yield item
 
     @asynccontextmanager
@@ -62,7 +62,7 @@ class GuardedServer:
             FiresideError: As `chat`; and what the provider's status means, unless the request itself is at fault.
         """
         with self._line.attempt(self._model) as attempt:
-            begun, span = self._line.clock.monotonic(), self._span()
+            begun, span = self._line.provider.clock.monotonic(), self._span()
             span.has_begun = not _STREAMED.search(body)  # the first byte of an answer in one piece comes with its end
             deadline = span.left()
             try:
@@ -73,7 +73,7 @@ class GuardedServer:
                         await _check(reply, first)
                         span.has_begun = True
                         attempt.answered()
-                        self._line.note_first_word(self._line.clock.monotonic() - begun)
+                        self._line.provider.note_first_word(self._line.provider.clock.monotonic() - begun)
                         with span.rest() as rest:
                             chunks = _Rest(first, reply, _Wait(span, rest))
                             yield RawReply(reply.status, reply.media_type, chunks, reply.retry_after, chunks.pour)
@@ -102,7 +102,7 @@ class Span:
 
     def __init__(self, line: ProviderLine, deadlines: Deadlines) -> None:
         """Begin now."""
-        self._limits, self._clock, self._deadlines = line.limits, line.clock, deadlines
+        self._limits, self._clock, self._deadlines = line.provider.limits, line.provider.clock, deadlines
         self._begun = self._clock.monotonic()
         self.has_begun = False
 

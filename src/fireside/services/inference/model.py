@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fireside.contracts.inference import AnswerStyle, ModelKind, ModelRole
 from fireside.ports.language_model import LanguageModelServer
 from fireside.ports.model_engine import ModelEngine
+from fireside.runtime.errors import PartOf
 from fireside.services.inference.errors import UnknownModelError
 from fireside.services.inference.fair_queue import FairQueue
 from fireside.services.inference.provider_line import ProviderLine
@@ -39,6 +40,11 @@ class ServedModel:
         return None if self.line is None else self.line.wait_s(self.upstream_name)
 
     @property
+    def part(self) -> PartOf:
+        """A block in which it is asked: what fails there does not speak against the other models."""
+        return PartOf(f"model {self.name}")
+
+    @property
     def is_there(self) -> bool:
         """Whether it reads what it is asked as soon as it is asked, and is not being loaded first."""
         return self.engine is None or self.engine.status.state == "ready"
@@ -50,7 +56,8 @@ class ServedModel:
             ProviderRestingError: Its provider is left alone.
         """
         if self.line is not None:
-            self.line.require_ready(self.upstream_name)
+            with self.part:
+                self.line.require_ready(self.upstream_name)
 
 
 def _no_chains() -> Mapping[ModelRole, Sequence[str]]:

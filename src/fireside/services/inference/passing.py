@@ -121,7 +121,7 @@ async def _asked(
     refuse_images(body, model)
     model.require_ready()
     async with serving.using(model):
-        with model.queue.join(asker(context), request.priority) as ticket:
+        with model.part, model.queue.join(asker(context), request.priority) as ticket:
             if not ticket.has_place:
                 async for _ in ticket.wait():
                     pass

@@ -10,7 +10,7 @@ from fireside.contracts.providers import ProviderHealth, ProviderView, ServedPro
 from fireside.core.errors import FiresideError
 from fireside.ports.language_model import LanguageModelServer
 from fireside.services.inference.model import ServedModel
-from fireside.services.inference.provider_line import ProviderLine
+from fireside.services.inference.provider_line import ProviderLine, health_of
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -19,9 +19,9 @@ _DRAIN_LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A provider with its line, a server for each of its urls, and its models, one for each name and server."""
+    """A provider with a line and a server for each of its urls, and its models, one for each name and server."""
 
-    line: ProviderLine
+    lines: tuple[ProviderLine, ...]
     servers: tuple[LanguageModelServer, ...]
     models: tuple[ServedModel, ...]
 
@@ -84,12 +84,11 @@ class ProviderShelf:
     def health(self) -> tuple[ProviderHealth, ...]:
         """How all of them do."""
         connected = [*self._fixed.values(), *(kept for _, kept in self._kept.values())]
-        lines = [one.line for one in connected]
         broken = [
             ProviderHealth(name=provider.name, node_id=self._node_id, state="off", last_error=reason)
             for provider, reason in self._broken.values()
         ]
-        return (*(line.health(self._node_id) for line in lines), *broken)
+        return (*(health_of(one.lines, self._node_id) for one in connected), *broken)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -99,13 +98,13 @@ class ProviderShelf:
 
 async def retire(connected: Connected) -> None:
     """Close a provider when its answers are at their end, at the latest when their time is over."""
-    line = connected.line
+    record = connected.lines[0].provider
     try:
-        async with asyncio.timeout(line.limits.answer_s):
-            while line.record.running:  # noqa: ASYNC110 - whoever ends tells nobody
+        async with asyncio.timeout(record.limits.answer_s):
+            while record.running:  # noqa: ASYNC110 - whoever ends tells nobody
                 await asyncio.sleep(_DRAIN_LOOK_S)
     except TimeoutError:
-        log.info("provider_closed_in_use", provider=line.name)
+        log.info("provider_closed_in_use", provider=record.name)
     finally:
         await close(connected)
 

@@ -181,7 +181,7 @@ class InferenceService(OffersLoading, Service):
         model.require_ready()
         calling = self._meter.measure(context, model.name, prompted_call(request, model))
         async with calling as measured, self._serving.using(model):
-            with model.queue.join(asker(context), request.priority) as ticket:
+            with model.part, model.queue.join(asker(context), request.priority) as ticket:
                 async for place in ticket.wait():
                     yield ChatQueued(ahead=place.ahead, expected_wait_s=place.expected_wait_s)
                 if model.is_there:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fireside.contracts.inference import AnswerStyle
+from fireside.contracts.inference import LONGEST_ANSWER_S, AnswerStyle
 from fireside.contracts.model_addresses import ServerUrl
 
 ModelApi = Literal["openai", "azure", "gemini", "anthropic"]
@@ -29,8 +29,12 @@ class ModelServerSettings(BaseModel):
     parallel: int | None = Field(
         default=None, gt=0, description="How many requests it gets at once; any number if null."
     )
-    first_word_s: float = Field(default=45.0, gt=0, description="Longest wait for the first word of an answer, in s.")
-    answer_s: float = Field(default=300.0, gt=0, description="Longest time for a whole answer, in s.")
+    first_word_s: float = Field(
+        default=45.0, gt=0, le=LONGEST_ANSWER_S, description="Longest wait for the first word of an answer, in s."
+    )
+    answer_s: float = Field(
+        default=300.0, gt=0, le=LONGEST_ANSWER_S, description="Longest time for a whole answer, in s."
+    )
 
 
 class InferenceSettings(BaseSettings):

@@ -67,12 +67,14 @@ function together(item) {
   if (item.health.length <= 1) return item.health[0];
   const sum = (name) => item.health.reduce((total, node) => total + node[name], 0);
   const counted = { answers: sum("answers"), failures: sum("failures"), running: sum("running") };
-  return { state: item.state, ...counted, first_word_ms: null, tokens_per_s: null, resting: {} };
+  return { state: item.state, ...counted, first_word_ms: null, tokens_per_s: null, left_alone: [], resting: {} };
 }
 
 function stateOf(health) {
   const isNew = !health || (health.state === "closed" && !health.answers && !health.failures);
-  return isNew ? { label: "Not asked yet", look: "waits" } : STATES[health.state];
+  if (isNew) return { label: "Not asked yet", look: "waits" };
+  const isPart = health.state === "open" && health.left_alone.length && !health.wait_s;
+  return isPart ? { label: "Partly left alone", look: "bad" } : STATES[health.state];
 }
 
 function figures(health) {
@@ -82,6 +84,7 @@ function figures(health) {
   if (health.tokens_per_s !== null) found.push(["Speed", `${health.tokens_per_s} tokens/s`]);
   if (health.running) found.push(["Running", health.running]);
   if (health.wait_s) found.push(["Asked again in", `${Math.ceil(health.wait_s)} s`]);
+  if (health.left_alone.length) found.push(["Addresses left alone", health.left_alone.join(", ")]);
   for (const [model, wait] of Object.entries(health.resting)) {
     found.push([`Rate limit of ${model}`, `${Math.ceil(wait)} s left`]);
   }
