@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fireside.adapters.language_model.engine_server import EngineServer
 from fireside.adapters.language_model.model_server import Endpoint
 from fireside.adapters.language_model.openai_compatible import OpenAICompatibleServer
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama, Watch
@@ -54,7 +55,7 @@ async def server(engine: SupervisedLlama) -> AsyncIterator[OpenAICompatibleServe
         address = await engine.address(timeout_s=60)
         return Endpoint(address.base_url, address.api_key)
 
-    server = OpenAICompatibleServer(locate)
+    server = EngineServer(locate)
     yield server
     await server.close()
 
@@ -159,6 +160,23 @@ async def test_a_killed_engine_is_started_again(engine: SupervisedLlama, server:
 
     assert engine.status.pid != first
     assert any([isinstance(item, Completed) async for item in server.chat(prompt("hello", max_tokens=2))])
+
+
+async def test_a_request_that_a_killed_engine_had_not_answered_is_answered_by_the_next(
+    engine: SupervisedLlama, server: OpenAICompatibleServer
+) -> None:
+    await engine.address(timeout_s=60)
+    first = engine.status.pid
+    assert first is not None
+    long = prompt("The kettle is in the red cupboard. " * 150, max_tokens=2)
+
+    asked = asyncio.create_task(anext(server.chat(long)))
+    await asyncio.sleep(0.3)  # it reads the prompt for seconds
+    os.kill(first, signal.SIGKILL)
+
+    assert not asked.done()
+    assert isinstance(await asked, TextDelta)
+    assert engine.status.pid != first
 
 
 async def test_a_hung_engine_is_started_again(options: LlamaOptions) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from fireside.adapters.language_model.llama_server import LlamaServer
+from fireside.adapters.language_model.engine_server import EngineServer
 from fireside.adapters.language_model.model_server import Endpoint
 from fireside.adapters.model_engine.supervised_llama import LlamaOptions, SupervisedLlama
 from fireside.bootstrap.model_sources import memory_bytes
@@ -91,7 +91,7 @@ def _engine(settings: InferenceSettings, model: InstalledModel, *, missing: str)
     return ServedModel(
         name=model.name,
         upstream_name=model.name,
-        server=LlamaServer(locate, read_timeout_s=_ENGINE_SILENCE_S),
+        server=EngineServer(locate, read_timeout_s=_ENGINE_SILENCE_S),
         queue=_queue(parallel, settings),
         answer_style=model.answer_style,
         context_tokens=window,

@@ -3,7 +3,9 @@
 Over connections of its own, because a general client, or encoding anew, costs as much as all the rest of the way.
 """
 
+import asyncio
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import orjson
 
@@ -28,7 +30,12 @@ COMPLETIONS = "/v1/chat/completions"
 MOST_CONNECTIONS = 4096
 """As many as one node takes streams of an action: whoever was admitted must not wait once more, unseen."""
 _REMEMBERED = 64
-_BROKEN_OFF = "the model's server broke off in the middle of an answer"
+_LOOK_S = 0.02
+_NOT_HEARD = (HungUpError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
+
+
+class BrokenOffError(UpstreamError):
+    """The model's server broke off in the middle of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,9 @@ class Endpoint:
 
 class ModelServer(ABC):
     """Speaks to one server; its address is asked for at each request, because an engine that restarts may move."""
+
+    _noticed_within_s: ClassVar[float] = 0.0
+    """How long it may take until it is noticed that the server ended, which then is found at another address."""
 
     def __init__(
         self,
@@ -88,7 +98,7 @@ class ModelServer(ABC):
                     finish_reason = choice.get("finish_reason") or finish_reason
                     usage = json_object(chunk.get("usage")) or usage
             if not finish_reason:
-                raise UpstreamError(_BROKEN_OFF)
+                raise BrokenOffError
             yield _completed(finish_reason, usage)
 
     async def model_names(self) -> list[str]:
@@ -122,34 +132,45 @@ class ModelServer(ABC):
             UnavailableError: The server cannot be reached.
         """
         try:
-            asked = await self._target(method, path)
+            asked = await self._locate()
             try:
-                return await self._ask(asked, path, body)
-            except StaleConnectionError:
-                return await self._ask(await self._target(method, path), path, body, fresh=True)
-            except (HungUpError, ConnectionResetError, BrokenPipeError):
-                if (moved := await self._target(method, path)).origin == asked.origin:
+                return await self._ask(asked, method, path, body)
+            except _NOT_HEARD:
+                if not await self._has_moved(asked):
                     raise
-                return await self._ask(moved, path, body, fresh=True)
+                return await self._ask(await self._locate(), method, path, body)
         except OSError as error:
             raise UnavailableError(f"the model's server does not answer: {type(error).__name__}") from error
 
-    async def _ask(self, target: Target, path: str, body: bytes | None, *, fresh: bool = False) -> Wire:
+    async def _ask(self, endpoint: Endpoint, method: str, path: str, body: bytes | None) -> Wire:
+        target = self._target(endpoint, method, path)
         sent = body if body is None else self._suited(target, path, body)
-        return await self._connections.ask(target, sent, fresh=fresh)
+        try:
+            return await self._connections.ask(target, sent)
+        except StaleConnectionError:
+            return await self._connections.ask(target, sent, fresh=True)
+
+    async def _has_moved(self, asked: Endpoint) -> bool:
+        """Whether the server is no longer where it was asked."""
+        until = time.monotonic() + self._noticed_within_s
+        while (await self._locate()).base_url == asked.base_url:
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
 
     def _suited(self, target: Target, path: str, body: bytes) -> bytes:
         """A request as the server at a place takes it."""
         del target, path
         return body
 
-    async def _target(self, method: str, path: str) -> Target:
-        key = (method, await self._locate(), path)
+    def _target(self, endpoint: Endpoint, method: str, path: str) -> Target:
+        key = (method, endpoint, path)
         target = self._targets.get(key)
         if target is None:
             if len(self._targets) >= _REMEMBERED:
                 self._targets.clear()
-            target = self._targets[key] = target_of(method, *self._address(key[1], path))
+            target = self._targets[key] = target_of(method, *self._address(endpoint, path))
         return target
 
 
@@ -224,14 +245,14 @@ async def chunks_of(response: Wire) -> AsyncIterator[bytes]:
         while chunk := await response.read():
             yield chunk
     except OSError as error:
-        raise UpstreamError(_BROKEN_OFF) from error
+        raise BrokenOffError from error
 
 
 async def _pour(response: Wire, write: WriteBytes) -> None:
     try:
         await response.pipe(write)
     except OSError as error:
-        raise UpstreamError(_BROKEN_OFF) from error
+        raise BrokenOffError from error
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
